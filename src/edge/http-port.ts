@@ -1,0 +1,136 @@
+/**
+ * The port between a HTTP/1.1 server and whoever answers its requests. `uws-server.ts` and
+ * `node-server.ts` fill it; `http-server.ts` picks one and hands these types on, so that callers
+ * import that file alone.
+ *
+ * Always holds, whichever implementation runs:
+ * - One listener serves every request. Per request the server calls onHead, onHeader for each field
+ *   and onHeadEnd in one turn, then onBody (if it was asked for) until `isLast`.
+ * - An exchange belongs to the listener from onHead until it has called `reply`, `end` or `abort`, or
+ *   was told `onAborted`: exactly one of the four ends it. The object is then lent to another
+ *   request, so keep no reference to it.
+ * - A request whose framing, Host field or size another parser might read differently never gets as
+ *   far as onHead; the server answers it, closes, and serves nothing that follows on that connection.
+ */
+
+/** Which HTTP implementation runs under the port. */
+export type HttpImplementation = 'uws' | 'node';
+
+export interface HttpServerOptions {
+  /** An address or a name to listen on: `127.0.0.1`, `::1`, `localhost`. */
+  readonly host: string;
+  /** 0 picks a free one; `listen` says which. */
+  readonly port: number;
+  /** Largest body that is taken, in bytes, declared or not. */
+  readonly bodyBytesMax: number;
+  /** Largest header block, in bytes, request line included. More is answered with 431. */
+  readonly headerBytesMax: number;
+  /** From the first byte of a request (or the connection's start) to the end of its header block. */
+  readonly headersTimeoutMs: number;
+  /** From the end of the header block to the end of the body. Then 408 and close. */
+  readonly bodyTimeoutMs: number;
+  /** How long a connection without a request may stay. A request under way never counts as idle. */
+  readonly idleTimeoutMs: number;
+  readonly listener: HttpListener;
+  /** `auto` (the default) takes uWebSockets.js where it can be loaded and node:http elsewhere. */
+  readonly implementation?: HttpImplementation | 'auto';
+  /** A client sent a second request behind one that still runs and was disconnected for it. */
+  onPipelinedDisconnect?(): void;
+  /** A request was refused because of its framing or its Host field. */
+  onFramingRefused?(): void;
+  /** A client connected (node:http), or sent its first request on a connection (uWebSockets.js). */
+  onConnection?(): void;
+}
+
+/** Answers all requests of one server. One object for all of them, so that none costs a closure. */
+export interface HttpListener {
+  /**
+   * A request begins.
+   *
+   * @param method upper case: `POST`; any token may come, not only known ones
+   * @param path as sent, from the first `/`, nothing decoded or normalised (`//`, `%2e`, `;` stay)
+   * @param query what follows the first `?`, without it; empty if there is none
+   */
+  onHead(exchange: HttpExchange, method: string, path: string, query: string): void;
+  /** One field: lower-case name, value without surrounding blanks. In order, duplicates kept. */
+  onHeader(name: string, value: string): void;
+  /**
+   * All fields were given. True asks for the body through `onBody`. False says that the listener has
+   * replied or soon will; the server discards the body.
+   */
+  onHeadEnd(exchange: HttpExchange): boolean;
+  /**
+   * Part of the body. `chunk` is valid only during the call. A request without a body gets one call
+   * with an empty last chunk, in the same turn as onHeadEnd or later.
+   */
+  onBody(exchange: HttpExchange, chunk: Uint8Array, isLast: boolean): void;
+  /** The socket drained after `write` had returned false. */
+  onWritable(exchange: HttpExchange): void;
+  /** The client is gone, or the server gave up on it (slow body). Nothing follows. */
+  onAborted(exchange: HttpExchange): void;
+}
+
+/** One request and its answer. */
+export interface HttpExchange {
+  /** For the listener's use; -1 when a request begins. */
+  slot: number;
+  /** For the listener's use; undefined when a request begins. */
+  state: unknown;
+  /** The socket's peer, not what a proxy says. An IPv4 address mapped into IPv6 counts as 4. */
+  peerFamily(): 4 | 6;
+  /** Writes 16 bytes at `at`: the address (IPv4 in the first 4), then zeros. */
+  peerBytes(out: Uint8Array, at: number): void;
+  /**
+   * The whole answer at once, with Content-Length. Ends the exchange.
+   *
+   * @param contentType empty for none
+   * @param headers flat name, value pairs; the server adds Content-Length, Date and Connection
+   * @param body sent or copied before this returns; may lie over a SharedArrayBuffer. Only the bytes
+   *   from `start` to `end` are sent
+   */
+  reply(
+    status: number,
+    contentType: string,
+    headers: readonly string[],
+    body: Uint8Array,
+    start: number,
+    end: number,
+  ): void;
+  /** Begins an answer of unknown length (chunked). */
+  begin(status: number, contentType: string, headers: readonly string[]): void;
+  /**
+   * Part of the answer's body, sent or copied before this returns.
+   *
+   * @returns false if the socket is full: the bytes are taken, send no more until onWritable
+   */
+  write(bytes: Uint8Array, start: number, end: number): boolean;
+  /** The answer is complete. Ends the exchange. */
+  end(): void;
+  /** Drops the connection without another byte. Ends the exchange. */
+  abort(): void;
+  /**
+   * Runs `fn` so that what it sends leaves in as few system calls as possible. `fn` is one
+   * long-lived function, called before `cork` returns.
+   */
+  cork(fn: (exchange: HttpExchange) => void): void;
+  /** False once the exchange has ended. */
+  readonly isOpen: boolean;
+}
+
+export interface HttpServer {
+  readonly implementation: HttpImplementation;
+  /**
+   * Starts to accept.
+   *
+   * @returns the address taken, with the true port
+   * @throws Error with `code` EADDRINUSE, EACCES or EADDRNOTAVAIL where the system says so
+   */
+  listen(): Promise<{ host: string; port: number }>;
+  /**
+   * Accepts no more connections and frees the port. Connections live on until their exchange ends;
+   * kept-alive ones are told to close with their next answer.
+   */
+  stopAccepting(): void;
+  /** Drops every connection. Running exchanges are told onAborted. */
+  close(): void;
+}
