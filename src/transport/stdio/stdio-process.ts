@@ -262,6 +262,7 @@ export class StdioProcess {
 
   /** To the whole group; where there are no groups, to the process alone. */
   #signal(signal: 'SIGTERM' | 'SIGKILL'): void {
+    assert(this.#pid > 1, 'only a group of our own is signalled', this.#pid); // -0 is our own group
     try {
       if (process.platform === 'win32') this.#child?.kill(signal);
       else process.kill(-this.#pid, signal);
