@@ -36,7 +36,10 @@ export const CREDIT_BYTES: number = 256 * KIB;
 
 /** JSON-RPC ids longer than this many bytes (as written) are refused: an id is a name, not a payload. */
 export const ID_BYTES_MAX = 256;
-/** Ids up to this length are kept in the exchange's shared cell: 64 bytes less 8 of its head. Longer ones travel as an IDS frame. */
+/**
+ * Ids up to this length are kept in the exchange's shared cell, longer ones travel as an IDS frame.
+ * A cell is one cache line: 64 bytes less 8 for the exchange number and the length.
+ */
 export const ID_CELL_BYTES = 56;
 
 /** Nesting of arrays and objects in a message. Parsers written by recursion die at some 1,000. */
