@@ -23,10 +23,7 @@ export const CONTENT_JSON = 1;
 export const CONTENT_EVENT_STREAM = 2;
 export const CONTENT_OTHER = 3;
 export type HttpContentType =
-  | typeof CONTENT_NONE
-  | typeof CONTENT_JSON
-  | typeof CONTENT_EVENT_STREAM
-  | typeof CONTENT_OTHER;
+  typeof CONTENT_NONE | typeof CONTENT_JSON | typeof CONTENT_EVENT_STREAM | typeof CONTENT_OTHER;
 
 /** No byte of the request left this machine: certainly not executed. */
 export const NOT_SENT = 0;

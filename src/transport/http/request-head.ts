@@ -57,7 +57,7 @@ function consistsOf(text: string, allowed: Uint8Array): boolean {
 export function readRequestHead(bytes: Buffer, start: number, end: number): RequestHead {
   const headEnd = bytes.indexOf('\r\n\r\n', start, 'latin1');
   if (headEnd < 0 || headEnd + 4 > end) throw new TypeError('request head is not complete');
-  const lines = bytes.latin1Slice(start, headEnd).split('\r\n');
+  const lines = bytes.toString('latin1', start, headEnd).split('\r\n');
   const [method, path] = (lines[0] ?? '').split(' ');
   if (method === undefined || path === undefined) throw new TypeError('request line is malformed');
   const headers: string[] = [];

@@ -1,0 +1,48 @@
+/**
+ * Collects the connections that have something to write in this turn, and writes once the turn's reads
+ * are done (`setImmediate` runs right after them). Two things come of that: calls that share a
+ * connection leave in one write, and a connection whose end or reset came in this turn is known to be
+ * gone before a call is written to it, which would leave that call in doubt.
+ */
+import type { LeanConnection } from './lean-connection.ts';
+import type { RequestWriter } from './request-writer.ts';
+
+export class FlushTurn {
+  readonly #writer: RequestWriter;
+  readonly #run: () => void;
+  #dirty: LeanConnection[] = [];
+  /** The other of two lists that take turns, so that none is made per turn. */
+  #spare: LeanConnection[] = [];
+  #isDue = false;
+
+  constructor(writer: RequestWriter) {
+    this.#writer = writer;
+    this.#run = () => this.#flush();
+  }
+
+  /** The connection has calls to write, or is to be read on. */
+  mark(connection: LeanConnection): void {
+    if (connection.isDirty) return;
+    connection.isDirty = true;
+    this.#dirty.push(connection);
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(this.#run);
+  }
+
+  #flush(): void {
+    this.#isDue = false;
+    const dirty = this.#dirty;
+    this.#dirty = this.#spare;
+    for (const connection of dirty) {
+      connection.isDirty = false;
+      connection.flush(this.#writer);
+      if (connection.isResuming) {
+        connection.isResuming = false;
+        connection.resume();
+      }
+    }
+    dirty.length = 0;
+    this.#spare = dirty;
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Writes the requests of one turn to a socket, in one write where they are several: a write costs more
+ * than everything else that is done for a call, and copying some hundred bytes nearly nothing.
+ */
+import type { Socket } from 'node:net';
+import type { HttpClientCounters } from './http-client.ts';
+import type { LeanCall } from './lean-call.ts';
+
+/** Requests are joined up to this; 16 pipelined calls of 2 KiB with room to spare. */
+const SLAB_BYTES = 64 * 1024;
+
+export class RequestWriter {
+  readonly #counters: HttpClientCounters;
+  #slab: Buffer | null = null;
+
+  constructor(counters: HttpClientCounters) {
+    this.#counters = counters;
+  }
+
+  /**
+   * Writes `first` and all that follow it in its list.
+   *
+   * @returns false if the socket refused at once, and so took no byte of any of them
+   */
+  write(socket: Socket, first: LeanCall): boolean {
+    const count = this.#counters;
+    let bytes = 0;
+    let calls = 0;
+    for (let call: LeanCall | null = first; call !== null; call = call.next) {
+      bytes += call.end - call.start;
+      calls += 1;
+    }
+    if (calls === 1) {
+      socket.write(requestBytes(first));
+      count.writes += 1;
+    } else if (bytes <= SLAB_BYTES) {
+      this.#writeJoined(socket, first, bytes);
+      count.writes += 1;
+    } else {
+      for (let call: LeanCall | null = first; call !== null; call = call.next) {
+        socket.write(requestBytes(call));
+        count.writes += 1;
+        // The first write tells whether the connection is gone; a later failure leaves doubt.
+        if (call === first && socket.errored !== null) return false;
+      }
+    }
+    if (calls === 1 || bytes <= SLAB_BYTES) if (socket.errored !== null) return false;
+    count.requests += calls;
+    return true;
+  }
+
+  #writeJoined(socket: Socket, first: LeanCall, bytes: number): void {
+    const slab = this.#slab ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+    let at = 0;
+    for (let call: LeanCall | null = first; call !== null; call = call.next) {
+      at += call.request.copy(slab, at, call.start, call.end);
+    }
+    socket.write(slab.subarray(0, bytes));
+    // Not all taken by the kernel: the socket keeps the slab, the next turn gets another.
+    this.#slab = socket.writableLength === 0 ? slab : null;
+  }
+}
+
+function requestBytes(call: LeanCall): Buffer {
+  const { request, start, end } = call;
+  return start === 0 && end === request.length ? request : request.subarray(start, end);
+}
