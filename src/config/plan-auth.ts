@@ -200,7 +200,11 @@ export interface PlanRouteAccess {
 
 export type PlanArgumentValue = string | number | boolean | null;
 
-/** One condition on one argument. `path`: the way down from `params.arguments`. Fails closed. */
+/**
+ * One condition on one argument. `path`: the way down from `params.arguments`. Fails closed. Globs
+ * are compiled by `compileGlob` (`plan-glob.ts`), patterns by `compilePattern` (`plan-pattern.ts`,
+ * linear time, the whole text), both checked at load.
+ */
 export type PlanArgumentRule =
   | { readonly path: readonly string[]; readonly op: 'equals'; readonly value: PlanArgumentValue }
   | {

@@ -187,7 +187,7 @@ export type PlanRouteKind = 'tools' | 'resources' | 'prompts';
 export interface PlanRoute {
   readonly index: number;
   readonly kind: PlanRouteKind;
-  /** picomatch's, over exposed names or URIs, options as in `GLOB_OPTIONS` (`glob.ts`). */
+  /** picomatch's, over exposed names or URIs, compiled by `compileGlob` (`plan-glob.ts`). */
   readonly glob: string;
   readonly upstream: number;
   readonly priority: number;
