@@ -19,15 +19,18 @@ export class SlotRegistry {
     return this.#slots.size;
   }
 
+  hasRoom(names: readonly string[]): boolean {
+    return this.#slots.size + this.#freshOf(names).size <= this.#capacity;
+  }
+
   /**
    * Slots for these names, in their order: the one a name has, else the lowest free one. Null, and
    * nothing taken, if there are not enough.
    */
   tryTake(names: readonly string[]): readonly number[] | null {
-    const fresh = new Set(names.filter((name) => !this.#slots.has(name)));
-    if (this.#slots.size + fresh.size > this.#capacity) return null;
+    if (!this.hasRoom(names)) return null;
     let next = 0;
-    for (const name of fresh) {
+    for (const name of this.#freshOf(names)) {
       while (this.#used.has(next)) next += 1;
       this.#slots.set(name, next);
       this.#used.add(next);
@@ -42,5 +45,9 @@ export class SlotRegistry {
       this.#slots.delete(name);
       this.#used.delete(slot);
     }
+  }
+
+  #freshOf(names: readonly string[]): ReadonlySet<string> {
+    return new Set(names.filter((name) => !this.#slots.has(name)));
   }
 }
