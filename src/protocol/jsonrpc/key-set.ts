@@ -1,0 +1,162 @@
+/**
+ * A closed set of names, found from bytes without building a string.
+ *
+ * `find` is exact. `findLoosely` answers what a lenient JSON library would take the same bytes for:
+ * it decodes escapes, stops at NUL as C libraries do, and ignores letter case (Go's encoding/json,
+ * System.Text.Json and Jackson when asked; with the two letters outside of ASCII that fold to `s` and
+ * `k`, and the dotted and dotless i) as well as `-` and `_` (Go's json v2 when asked).
+ */
+import { hexUnit } from './token.ts';
+
+interface Key {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly folded: Uint8Array;
+}
+
+/** Longer keys are in no set, however they are read. */
+const FOLDED_BYTES_MAX = 64;
+
+const folded = new Uint8Array(FOLDED_BYTES_MAX);
+const decoded = new Uint8Array(FOLDED_BYTES_MAX);
+
+export class KeySet {
+  readonly #byLength: readonly (readonly Key[])[];
+  readonly #keys: readonly Key[];
+
+  /** `names[i]` gets the id `i`; index 0 stands for "none" and is left out. ASCII only. */
+  constructor(names: readonly string[]) {
+    const byLength: Key[][] = [];
+    const keys: Key[] = [];
+    for (let id = 1; id < names.length; id += 1) {
+      const bytes = asciiBytes(names[id]!);
+      const key: Key = { id, bytes, folded: asciiBytes(foldName(names[id]!)) };
+      keys.push(key);
+      while (byLength.length <= bytes.length) byLength.push([]);
+      byLength[bytes.length]!.push(key);
+    }
+    this.#byLength = byLength;
+    this.#keys = keys;
+  }
+
+  /** The id of the name that stands in `bytes[start, end)`, or 0. */
+  find(bytes: Uint8Array, start: number, end: number): number {
+    const length = end - start;
+    if (length >= this.#byLength.length) return 0;
+    const keys = this.#byLength[length]!;
+    for (let i = 0; i < keys.length; i += 1) {
+      const key = keys[i]!;
+      if (equalsAt(bytes, start, key.bytes)) return key.id;
+    }
+    return 0;
+  }
+
+  /**
+   * The id of the name that some parser may read in the string content `bytes[start, end)`: positive
+   * where every parser that decodes escapes reads exactly it, negative where only a lenient one
+   * does, 0 where none does.
+   */
+  findLoosely(bytes: Uint8Array, start: number, end: number): number {
+    const lengths = foldInto(bytes, start, end);
+    if (lengths < 0) return 0;
+    const exactLength = lengths >> 8;
+    const foldedLength = lengths & 0xff;
+    let loose = 0;
+    for (let i = 0; i < this.#keys.length; i += 1) {
+      const key = this.#keys[i]!;
+      if (key.bytes.length === exactLength && equalsAt(decoded, 0, key.bytes)) return key.id;
+      if (key.folded.length === foldedLength && equalsAt(folded, 0, key.folded)) loose = -key.id;
+    }
+    return loose;
+  }
+}
+
+/** ASCII text to bytes. */
+export function asciiBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}
+
+/** Whether `expected` stands at `at`. The caller knows that so many bytes are there. */
+export function equalsAt(bytes: Uint8Array, at: number, expected: Uint8Array): boolean {
+  // From the end: names in one set share their beginning more often than their end.
+  for (let i = expected.length - 1; i >= 0; i -= 1) {
+    if (bytes[at + i] !== expected[i]) return false;
+  }
+  return true;
+}
+
+function foldName(name: string): string {
+  return name.toLowerCase().replaceAll('-', '').replaceAll('_', '');
+}
+
+/**
+ * Fills `decoded` and `folded`. The answer has the first's length in its upper bits (255 where the
+ * string has what no name has) and the second's in its lower eight, or is -1 where nothing matches.
+ */
+function foldInto(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  let exact = 0;
+  let loose = 0;
+  let isPlain = true;
+  while (at < end) {
+    let unit = bytes[at]!;
+    if (unit === 0x5c) {
+      unit = escapedUnit(bytes, at);
+      at += bytes[at + 1] === 0x75 ? 6 : 2;
+    } else if (unit < 0x80) {
+      at += 1;
+    } else {
+      unit = wideUnit(bytes, at);
+      at += unit < 0x800 ? 2 : 3;
+    }
+    if (unit === 0) return (255 << 8) | loose;
+    if (unit >= 0x80) isPlain = false;
+    const letter = foldUnit(unit);
+    if (letter < 0 || exact === FOLDED_BYTES_MAX) return -1;
+    decoded[exact] = unit;
+    exact += 1;
+    if (letter === 0x2d || letter === 0x5f) continue;
+    folded[loose] = letter;
+    loose += 1;
+  }
+  return ((isPlain ? exact : 255) << 8) | loose;
+}
+
+function foldUnit(unit: number): number {
+  if (unit >= 0x41 && unit <= 0x5a) return unit | 0x20;
+  if (unit < 0x80) return unit;
+  if (unit === 0x17f) return 0x73;
+  if (unit === 0x212a) return 0x6b;
+  return unit === 0x130 || unit === 0x131 ? 0x69 : -1;
+}
+
+/** The unit that a valid escape at `at` stands for. */
+function escapedUnit(bytes: Uint8Array, at: number): number {
+  switch (bytes[at + 1]!) {
+    case 0x62:
+      return 0x08;
+    case 0x66:
+      return 0x0c;
+    case 0x6e:
+      return 0x0a;
+    case 0x72:
+      return 0x0d;
+    case 0x74:
+      return 0x09;
+    case 0x75:
+      return hexUnit(bytes, at + 2);
+    default:
+      return bytes[at + 1]!;
+  }
+}
+
+/** The code point of a valid character of two or three bytes; those of four fold to nothing. */
+function wideUnit(bytes: Uint8Array, at: number): number {
+  const lead = bytes[at]!;
+  if (lead >= 0xf0) return 0xffff;
+  const second = bytes[at + 1]! & 0x3f;
+  if (lead < 0xe0) return ((lead & 0x1f) << 6) | second;
+  return ((lead & 0x0f) << 12) | (second << 6) | (bytes[at + 2]! & 0x3f);
+}
