@@ -88,7 +88,8 @@ export class EdgeExchange {
   /** Remembers how the reply ends so far. */
   noteTail(bytes: Uint8Array, start: number, end: number): void {
     let tail = this.tail;
-    for (let at = Math.max(start, end - 4); at < end; at += 1) tail = (tail << 8) | (bytes[at] ?? 0);
+    for (let at = Math.max(start, end - 4); at < end; at += 1)
+      tail = (tail << 8) | (bytes[at] ?? 0);
     this.tail = tail;
   }
 

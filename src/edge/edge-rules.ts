@@ -1,7 +1,6 @@
 /** What the acceptor needs of a plan, compiled once per plan. */
 import { readU32 } from '../../shared/little-endian.ts';
-import type { Plan } from '../config/plan.ts';
-import type { RequestHead } from './request-head.ts';
+import type { Plan, PlanAddressRange } from '../config/plan.ts';
 
 const PLAN_NUMBER_OFFSET = 4;
 
@@ -9,7 +8,7 @@ export class EdgeRules {
   readonly planNumber: number;
   readonly bodyBytesMax: number;
   readonly askedHeaders: readonly string[];
-  readonly trustsProxies: boolean;
+  readonly trustedProxies: readonly PlanAddressRange[];
   readonly #mainPath: string;
   readonly #endpoints: ReadonlyMap<string, number>;
 
@@ -17,7 +16,7 @@ export class EdgeRules {
     this.planNumber = plan.number;
     this.bodyBytesMax = plan.limits.bodyBytesMax;
     this.askedHeaders = plan.askedHeaders;
-    this.trustsProxies = plan.trustedProxies.length > 0;
+    this.trustedProxies = plan.trustedProxies;
     this.#mainPath = plan.endpoints[0]?.path ?? '';
     this.#endpoints = new Map(plan.endpoints.map((endpoint) => [endpoint.path, endpoint.index]));
   }
@@ -41,7 +40,4 @@ export class EdgeRules {
   isOriginAllowed(_origin: string, _host: string): boolean {
     return true;
   }
-
-  /** Replaces the peer in the open head by the client that trusted proxies name. */
-  resolveClient(_head: RequestHead): void {}
 }

@@ -18,7 +18,7 @@ import type { BodyBudget } from './body-budget.ts';
 import { EdgeExchange } from './connection-table.ts';
 import { EdgeRules } from './edge-rules.ts';
 import { NO_HEADERS, replyFault } from './fault-reply.ts';
-import type { HttpExchange, HttpListener } from './http-server.ts';
+import type { HttpExchange, HttpListener, HttpServerOptions } from './http-server.ts';
 import { BODY_OVER_SIZE, BODY_TAKEN, PendingRequest } from './pending-request.ts';
 import { preflightHeaders, withCors } from './reply-headers.ts';
 import type { PumpedShard } from './reply-pump.ts';
@@ -90,6 +90,22 @@ export class HttpAcceptor implements HttpListener {
     this.#rules = new EdgeRules(parts.plan);
   }
 
+  /** What the HTTP server refuses or sees by itself, counted here. */
+  readonly serverCounts: Required<
+    Pick<HttpServerOptions, 'onPipelinedDisconnect' | 'onFramingRefused' | 'onConnection'>
+  > = {
+    onPipelinedDisconnect: () => {
+      this.#counters.add(COUNTERS.EDGE_PIPELINED.id);
+      this.#counters.add(COUNTERS.EDGE_REFUSED.id + EDGE_REFUSAL.PIPELINED);
+    },
+    onFramingRefused: () => {
+      this.#counters.add(COUNTERS.EDGE_REFUSED.id + EDGE_REFUSAL.FRAMING);
+    },
+    onConnection: () => {
+      this.#counters.add(COUNTERS.CONNECTIONS_ACCEPTED.id);
+    },
+  };
+
   /** From now on requests are judged by this plan. Every shard must have it. */
   setPlan(plan: Plan): void {
     this.#rules = new EdgeRules(plan);
@@ -129,8 +145,8 @@ export class HttpAcceptor implements HttpListener {
     }
     const head = this.#head;
     const arrivalUs = (this.#clock.nowMs() * 1000) | 0;
-    head.finish(exchange, this.#method, endpoint, rules.planNumber, arrivalUs);
-    if (rules.trustsProxies) rules.resolveClient(head);
+    const { planNumber, trustedProxies } = rules;
+    head.finish(exchange, this.#method, endpoint, planNumber, arrivalUs, trustedProxies);
     if (this.#method !== OPEN_POST) {
       this.#open(exchange, head.bytes, head.end, EMPTY, false, 0, head.sessionId);
       return false;

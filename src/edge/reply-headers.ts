@@ -1,5 +1,5 @@
 /** Header fields of answers, from a shard's HEAD frame or the edge's own. Most answers have none. */
-import { HEADER_OTHER, headerName } from '../../shared/header-code.ts';
+import { HEADER_CACHE_CONTROL, HEADER_OTHER, headerName } from '../../shared/header-code.ts';
 import { REPLY_EVENT_STREAM } from '../../shared/reply-codec.ts';
 import type { ReplyView } from '../../shared/reply-codec.ts';
 import { NO_HEADERS } from './fault-reply.ts';
@@ -12,7 +12,7 @@ export const CONTENT_TYPES: readonly string[] = [
   'text/plain; charset=utf-8',
 ];
 
-/** Intermediaries must neither store, change nor hold back an event stream (MCP 2026-07-28, transports). */
+/** Intermediaries must neither store, change nor hold back an event stream. A shard may say so itself. */
 const EVENT_STREAM_HEADERS: readonly string[] = [
   'cache-control',
   'no-cache, no-transform',
@@ -27,7 +27,8 @@ const encoder = new TextEncoder();
 
 /** The fields of a reply as flat name, value pairs. */
 export function replyHeaders(view: ReplyView, corsOrigin: string): readonly string[] {
-  const base = view.contentType === REPLY_EVENT_STREAM ? EVENT_STREAM_HEADERS : NO_HEADERS;
+  const isBare = view.contentType !== REPLY_EVENT_STREAM || view.find(HEADER_CACHE_CONTROL);
+  const base = isBare ? NO_HEADERS : EVENT_STREAM_HEADERS;
   if (view.headerCount === 0) return withCors(base, corsOrigin);
   const headers = base.slice();
   for (let at = view.nextHeader(view.headersStart); at >= 0; at = view.nextHeader(at)) {
@@ -87,7 +88,9 @@ export function preflightHeaders(
 
 /** A JSON message as the last event of a stream; see `faultEvents` for the cut one before it. */
 export function lastEvent(message: Uint8Array, isBetweenEvents: boolean): Uint8Array {
-  const start = encoder.encode(`${isBetweenEvents ? '' : '\nevent: cut\n\n'}event: message\ndata: `);
+  const start = encoder.encode(
+    `${isBetweenEvents ? '' : '\nevent: cut\n\n'}event: message\ndata: `,
+  );
   const event = new Uint8Array(start.length + message.length + 2);
   event.set(start);
   event.set(message, start.length);

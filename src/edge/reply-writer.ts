@@ -27,7 +27,13 @@ import { REPLY_EVENT_STREAM, ReplyView } from '../../shared/reply-codec.ts';
 import type { FrameHandler } from '../../shared/ring-reader.ts';
 import { PHASE_BODY, PHASE_EVENTS, PHASE_OPEN } from './connection-table.ts';
 import type { EdgeExchange } from './connection-table.ts';
-import { CONTENT_TYPE_JSON, faultEvents, faultHeaders, faultReplyBody, splitIds } from './fault-reply.ts';
+import {
+  CONTENT_TYPE_JSON,
+  faultEvents,
+  faultHeaders,
+  faultReplyBody,
+  splitIds,
+} from './fault-reply.ts';
 import type { HttpExchange } from './http-server.ts';
 import { CONTENT_TYPES, lastEvent, replyHeaders, withCors } from './reply-headers.ts';
 import type { ShardProxy } from './shard-proxy.ts';
@@ -249,7 +255,8 @@ export class ReplyWriter implements FrameHandler {
     exchange.http = null;
     const ids = this.#idsOf(exchange);
     if (exchange.phase === PHASE_OPEN) {
-      const body = message ?? faultReplyBody(code, ids, exchange.isBatch);
+      const isBatch = exchange.isBatch || ids.length > 1;
+      const body = message ?? faultReplyBody(code, ids, isBatch);
       const headers = withCors(faultHeaders(code), exchange.corsOrigin);
       http.reply(FAULTS[code].http, CONTENT_TYPE_JSON, headers, body, 0, body.length);
       this.#counters.add(COUNTERS.EDGE_RESPONSES.id);

@@ -22,8 +22,15 @@ import {
   headerCode,
 } from '../../shared/header-code.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
-import { OPEN_HEAD_BYTES, OpenHead, writeHeaderLatin1, writeOpenHead } from '../../shared/open-codec.ts';
+import {
+  OPEN_HEAD_BYTES,
+  OpenHead,
+  writeHeaderLatin1,
+  writeOpenHead,
+} from '../../shared/open-codec.ts';
+import type { PlanAddressRange } from '../config/plan.ts';
 import type { HttpExchange } from './http-server.ts';
+import { ADDRESS_BYTES, resolveClient } from './peer-address.ts';
 
 /** Fields whose lists may be split over several lines (RFC 9110 §5.3); others are refused when repeated. */
 const REPEATABLE: number = (1 << HEADER_ACCEPT) | (1 << HEADER_TRACESTATE) | (1 << HEADER_BAGGAGE);
@@ -33,8 +40,6 @@ const SCRATCH_BYTES: number = OPEN_HEAD_BYTES + HEADER_BYTES_MAX;
 
 const PARAM_PREFIX = 'mcp-param-';
 const LETTER_M = 0x6d;
-const NO_PEER = new Uint8Array(0);
-const PEER_OFFSET = 24;
 
 export class RequestHead {
   /** `bytes[0, end)` is the payload, once `finish` was called. */
@@ -56,6 +61,7 @@ export class RequestHead {
   #seen = 0;
   #otherNames: string[] = [];
   readonly #open = new OpenHead();
+  readonly #peer = new Uint8Array(ADDRESS_BYTES);
 
   /** A new request begins. */
   reset(): void {
@@ -84,28 +90,34 @@ export class RequestHead {
       return; // a field of answers says nothing in a request
     }
     this.#noteOwn(name, value);
-    if (name.charCodeAt(0) === LETTER_M && name.startsWith(PARAM_PREFIX)) this.#addOther(name, value);
+    if (name.charCodeAt(0) === LETTER_M && name.startsWith(PARAM_PREFIX))
+      this.#addOther(name, value);
     else if (asked.length > 0 && asked.includes(name)) this.#addOther(name, value);
   }
 
-  /** All fields are there: writes the open head before them. */
+  /** All fields are there: writes the open head before them, with the client that trusted proxies name. */
   finish(
     exchange: HttpExchange,
     method: number,
     endpoint: number,
     planNumber: number,
     arrivalUs: number,
+    trustedProxies: readonly PlanAddressRange[],
   ): void {
     const open = this.#open;
     open.method = method;
     open.endpoint = endpoint;
     open.planNumber = planNumber;
     open.arrivalUs = arrivalUs;
-    open.peerFamily = exchange.peerFamily();
+    const peerFamily = exchange.peerFamily();
     open.headerCount = this.#count;
     open.headerBytes = this.end - OPEN_HEAD_BYTES;
-    writeOpenHead(this.bytes, 0, open, NO_PEER);
-    exchange.peerBytes(this.bytes, PEER_OFFSET);
+    exchange.peerBytes(this.#peer, 0);
+    open.peerFamily =
+      trustedProxies.length === 0
+        ? peerFamily
+        : resolveClient(trustedProxies, this.forwardedFor, peerFamily, this.#peer, 0);
+    writeOpenHead(this.bytes, 0, open, this.#peer);
   }
 
   #addKnown(code: number, value: string): void {

@@ -9,9 +9,15 @@
  *   of the ring is free: a 4 MiB body must not make the calls beside it fail.
  * - After `detach` nothing is written and nothing waits.
  */
-import { FLAG_FIN, FRAME_CANCEL, FRAME_CREDIT, FRAME_DATA, FRAME_OPEN } from '../../shared/frame-kind.ts';
+import {
+  FLAG_FIN,
+  FRAME_CANCEL,
+  FRAME_CREDIT,
+  FRAME_DATA,
+  FRAME_OPEN,
+} from '../../shared/frame-kind.ts';
 import { FRAME_HEADER_BYTES } from '../../shared/frame-descriptor.ts';
-import { FRAME_BYTES_MAX, RING_IN_BYTES } from '../../shared/limits.ts';
+import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import type { Doorbell } from '../../shared/doorbell.ts';
 import type { RingWriter } from '../../shared/ring-writer.ts';
 import type { BodyBudget } from './body-budget.ts';
@@ -19,9 +25,6 @@ import { ConnectionTable } from './connection-table.ts';
 import type { EdgeExchange } from './connection-table.ts';
 import type { HttpExchange } from './http-server.ts';
 
-const PAYLOAD_BYTES_MAX: number = FRAME_BYTES_MAX - FRAME_HEADER_BYTES;
-/** What the rest of a large body leaves free for others: a claim this large must still be granted. */
-const RESERVE_PAYLOAD_BYTES: number = RING_IN_BYTES / 4 - FRAME_HEADER_BYTES;
 const NO_BYTES = new Uint8Array(0);
 
 export class ShardProxy {
@@ -33,17 +36,22 @@ export class ShardProxy {
   isRunning: boolean;
   readonly #doorbell: Doorbell;
   readonly #budget: BodyBudget;
+  /** What the rest of a large body leaves free for others: a claim this large must still be granted. */
+  readonly #reservePayloadBytes: number;
+  readonly #framePayloadBytesMax: number;
   #writer: RingWriter | null;
   #controlQueue: EdgeExchange[];
   #bodyQueue: EdgeExchange[];
 
-  constructor(index: number, doorbell: Doorbell, budget: BodyBudget) {
+  constructor(index: number, doorbell: Doorbell, budget: BodyBudget, ringBytes: number) {
     this.index = index;
     this.table = new ConnectionTable(index);
     this.generation = 0;
     this.isRunning = false;
     this.#doorbell = doorbell;
     this.#budget = budget;
+    this.#reservePayloadBytes = ringBytes / 4 - FRAME_HEADER_BYTES;
+    this.#framePayloadBytesMax = Math.min(FRAME_BYTES_MAX, ringBytes / 4) - FRAME_HEADER_BYTES;
     this.#writer = null;
     this.#controlQueue = [];
     this.#bodyQueue = [];
@@ -92,7 +100,7 @@ export class ShardProxy {
   ): EdgeExchange | null {
     const writer = this.#writer;
     if (writer === null || this.#controlQueue.length > 0) return null;
-    const first = Math.min(body.length, PAYLOAD_BYTES_MAX - headBytes);
+    const first = Math.min(body.length, this.#framePayloadBytesMax - headBytes);
     const rest = body.length - first;
     if (rest > 0 && !isOwned && !this.#budget.tryTake(rest)) return null;
     const exchange = this.table.tryTake(http);
@@ -214,11 +222,11 @@ export class ShardProxy {
   /** One frame of each waiting body in turn, so that a small one does not wait behind a large one. */
   #flushBodies(writer: RingWriter): void {
     while (this.#bodyQueue.length > 0) {
-      if (!hasReserve(writer)) return;
+      if (!this.#hasReserve(writer)) return;
       const exchange = this.#bodyQueue.shift();
       if (exchange === undefined || exchange.pendingBody === null) continue;
       const at = exchange.pendingBodyAt;
-      const end = Math.min(exchange.pendingBody.length, at + PAYLOAD_BYTES_MAX);
+      const end = Math.min(exchange.pendingBody.length, at + this.#framePayloadBytesMax);
       const isLast = end === exchange.pendingBody.length;
       writer.tryWrite(
         FRAME_DATA,
@@ -246,11 +254,11 @@ export class ShardProxy {
     const at = this.#bodyQueue.indexOf(exchange);
     if (at >= 0) this.#bodyQueue.splice(at, 1);
   }
-}
 
-/** Whether a large part of the ring is free; if not, the reader rings once it is. */
-function hasReserve(writer: RingWriter): boolean {
-  if (writer.tryClaim(FRAME_DATA, 0, 0, 0, RESERVE_PAYLOAD_BYTES) < 0) return false;
-  writer.abandon();
-  return true;
+  /** Whether a large part of the ring is free; if not, the reader rings once it is. */
+  #hasReserve(writer: RingWriter): boolean {
+    if (writer.tryClaim(FRAME_DATA, 0, 0, 0, this.#reservePayloadBytes) < 0) return false;
+    writer.abandon();
+    return true;
+  }
 }

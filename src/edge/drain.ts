@@ -1,0 +1,37 @@
+/**
+ * The end in good order. HTTP/1.1 cannot tell a client that its next request on a kept connection will
+ * not be served before it has sent it. So requests that still come on living connections are served,
+ * each with `Connection: close` in its answer, until a moment comes when nothing is open; only then,
+ * or when the time is over, are they refused.
+ */
+export interface DrainParts {
+  stopAccepting(): void;
+  /** Shards end event streams that would never end by themselves. */
+  tellShards(): void;
+  /** Exchanges that are open. */
+  openCount(): number;
+  refuseNew(): void;
+  readonly timeoutMs: number;
+}
+
+const LOOK_MS = 10;
+
+/** @returns exchanges that were still open when the time was over */
+export function drain(parts: DrainParts): Promise<number> {
+  parts.stopAccepting();
+  parts.tellShards();
+  return new Promise((resolve) => {
+    let leftMs = parts.timeoutMs;
+    const look = (): void => {
+      const open = parts.openCount();
+      if (open > 0 && leftMs > 0) {
+        leftMs -= LOOK_MS;
+        setTimeout(look, LOOK_MS);
+        return;
+      }
+      parts.refuseNew();
+      resolve(open);
+    };
+    look();
+  });
+}

@@ -1,0 +1,367 @@
+/**
+ * The main thread's part of the gateway. Builds the parts, starts them in order, stops them in reverse:
+ *
+ *   http server ──▶ acceptor ──▶ picker ──▶ shard proxies ══ring in══▶ shards
+ *        ▲                                                                │
+ *        └──────── reply writers ◀── reply pump ◀═════════ring out════════┘
+ *                                       supervisor: threads, beats, restarts, peers
+ */
+import { randomBytes } from 'node:crypto';
+import { createClock } from '../../shared/clock.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { ControlSessionKey, FromShardMessage } from '../../shared/control-message.ts';
+import { CounterBlock } from '../../shared/counter-cell.ts';
+import { Doorbell } from '../../shared/doorbell.ts';
+import { ExchangeCells } from '../../shared/exchange-cell.ts';
+import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
+import { PlanCell } from '../../shared/plan-cell.ts';
+import { createRegion, layoutRegion, shardThread } from '../../shared/region-descriptor.ts';
+import type { RegionLayout, RegionShape } from '../../shared/region-descriptor.ts';
+import { RingReader } from '../../shared/ring-reader.ts';
+import { RingWriter } from '../../shared/ring-writer.ts';
+import type { Plan } from '../config/plan.ts';
+import { BodyBudget } from './body-budget.ts';
+import { drain } from './drain.ts';
+import type { EdgeLogger } from './edge-logger.ts';
+import { HttpAcceptor } from './http-acceptor.ts';
+import type { DocumentSource, EdgeDocument } from './http-acceptor.ts';
+import { createHttpServer } from './http-server.ts';
+import type { HttpServer, HttpServerOptions } from './http-server.ts';
+import { PlanPublisher } from './plan-publisher.ts';
+import { PumpedShard, ReplyPump } from './reply-pump.ts';
+import { ReplyWriter } from './reply-writer.ts';
+import { ShardPicker } from './shard-picker.ts';
+import { ShardProxy } from './shard-proxy.ts';
+import type { ShardResourceLimits } from './shard-run.ts';
+import { ShardSupervisor, TICK_MS } from './shard-supervisor.ts';
+import type { ShardPhase, SupervisorHooks } from './shard-supervisor.ts';
+import { StatusAsker } from './status-asker.ts';
+
+const SESSION_KEY_BYTES = 32;
+const INSTANCE_BYTES = 8;
+const SLOW_CLIENT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** What happened to a shard. */
+export interface ShardEvent {
+  readonly kind: 'ready' | 'lost';
+  readonly shard: number;
+  readonly generation: number;
+}
+
+export interface EdgeOptions {
+  readonly logger: EdgeLogger;
+  /** The built `workers/shard.js`. */
+  readonly shardUrl?: URL;
+  readonly serverImplementation?: HttpServerOptions['implementation'];
+  readonly clock?: Clock;
+  /** Further tables in the region, and ring sizes. */
+  readonly region?: Omit<RegionShape, 'shards'>;
+  /** Keys that seal session ids; left out, one that lives as long as this process. */
+  readonly sessionKeys?: readonly ControlSessionKey[];
+  readonly resourceLimits?: ShardResourceLimits;
+  /** Documents beside `/healthz` and `/readyz`, answered to GET. */
+  readonly documents?: DocumentSource;
+  /** A client that does not read while bytes wait for it is dropped after this. */
+  readonly slowClientMs?: number;
+  readonly onShardEvent?: (event: ShardEvent) => void;
+  /** What shards say that the edge itself has no use for: labels. */
+  readonly onShardMessage?: (shard: number, message: FromShardMessage<unknown>) => void;
+}
+
+export interface ShardReadiness {
+  readonly index: number;
+  readonly phase: ShardPhase;
+  readonly generation: number;
+  readonly restarts: number;
+  readonly openExchanges: number;
+}
+
+export interface Readiness {
+  /** Every shard runs and nothing is being stopped. */
+  readonly ready: boolean;
+  readonly shards: readonly ShardReadiness[];
+}
+
+export interface EdgeStats {
+  readonly openExchanges: number;
+  /** Request body bytes held by the edge. */
+  readonly bodyBytes: number;
+  /** Clients whose socket is full. */
+  readonly blockedSockets: number;
+  readonly planNumber: number;
+}
+
+export class Edge implements SupervisorHooks<unknown> {
+  readonly region: SharedArrayBuffer;
+  readonly layout: RegionLayout;
+  readonly #options: EdgeOptions;
+  readonly #clock: Clock;
+  readonly #counters: CounterBlock;
+  readonly #planCell: PlanCell;
+  readonly #budget: BodyBudget;
+  readonly #shards: readonly PumpedShard[];
+  readonly #pump: ReplyPump;
+  readonly #acceptor: HttpAcceptor;
+  readonly #supervisor: ShardSupervisor<Plan, unknown>;
+  readonly #publisher: PlanPublisher;
+  readonly #asker: StatusAsker;
+  #plan: Plan;
+  #server: HttpServer | null = null;
+  #ticker: NodeJS.Timeout | undefined;
+  #stopping: Promise<void> | null = null;
+
+  constructor(plan: Plan, options: EdgeOptions) {
+    this.#plan = plan;
+    this.#options = options;
+    this.#clock = options.clock ?? createClock(performance, performance.timeOrigin);
+    this.layout = layoutRegion({ ...options.region, shards: plan.shards });
+    this.region = createRegion(this.layout);
+    this.#counters = new CounterBlock(this.region, this.layout.counters[0]!);
+    this.#planCell = new PlanCell(this.region, this.layout.plan);
+    this.#budget = new BodyBudget(plan.limits.bodyBudgetBytes);
+    this.#shards = Array.from({ length: plan.shards }, (_, shard) => this.#makeShard(shard));
+    this.#pump = new ReplyPump(
+      this.region,
+      this.layout.doorbells[0]!,
+      this.#shards,
+      this.#counters,
+      this.#clock,
+    );
+    this.#acceptor = new HttpAcceptor({
+      plan,
+      clock: this.#clock,
+      counters: this.#counters,
+      budget: this.#budget,
+      picker: new ShardPicker(this.#shards.map((shard) => shard.proxy)),
+      shards: this.#shards,
+      documents: (path) => this.#document(path),
+    });
+    this.#supervisor = this.#makeSupervisor(plan);
+    this.#publisher = new PlanPublisher(this.#supervisor);
+    this.#asker = new StatusAsker(this.#supervisor);
+  }
+
+  /**
+   * Starts the shards, then listens.
+   *
+   * @returns the address taken
+   * @throws Error if a shard does not start or the port cannot be had (`code` EADDRINUSE, …)
+   */
+  async start(): Promise<{ host: string; port: number }> {
+    try {
+      this.#planCell.publish(this.#plan.number);
+      this.#pump.start();
+      this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+      await this.#supervisor.start();
+      this.#server = await createHttpServer(this.#serverOptions());
+      return await this.#server.listen();
+    } catch (error) {
+      await this.#shutDown(0);
+      throw error;
+    }
+  }
+
+  /**
+   * Gives every shard the new plan, then judges requests by it. The old one lives on in shards until the
+   * exchanges that began under it end. Calls queue up behind each other.
+   *
+   * @throws Error if a shard refuses the plan or does not answer; then the old plan stays
+   */
+  async applyPlan(plan: Plan): Promise<void> {
+    if (plan.shards !== this.#plan.shards) throw new Error('plan: the number of shards is fixed');
+    await this.#publisher.publish(plan, () => {
+      this.#plan = plan;
+      this.#planCell.publish(plan.number);
+      this.#acceptor.setPlan(plan);
+    });
+  }
+
+  /** Each shard's own account of its upstreams; null for one that is down or does not answer in time. */
+  status(): Promise<readonly unknown[]> {
+    return this.#asker.ask(this.#shards.length);
+  }
+
+  stats(): EdgeStats {
+    return {
+      openExchanges: this.openExchanges,
+      bodyBytes: this.#budget.bytes,
+      blockedSockets: this.#shards.reduce((sum, shard) => sum + shard.writer.blockedCount, 0),
+      planNumber: this.#plan.number,
+    };
+  }
+
+  get openExchanges(): number {
+    return this.#shards.reduce((sum, shard) => sum + shard.proxy.openCount, 0);
+  }
+
+  readiness(): Readiness {
+    const shards = this.#shards.map(({ proxy }) => ({
+      index: proxy.index,
+      phase: this.#supervisor.phase(proxy.index),
+      generation: this.#supervisor.generation(proxy.index),
+      restarts: this.#supervisor.restarts(proxy.index),
+      openExchanges: proxy.openCount,
+    }));
+    const ready = this.#stopping === null && shards.every((shard) => shard.phase === 'running');
+    return { ready, shards };
+  }
+
+  /**
+   * Accepts no more connections, lets what runs finish, then stops everything. What is still open after
+   * `timeoutMs` is cut. No timer, thread or socket is left.
+   */
+  drainAndStop(timeoutMs: number): Promise<void> {
+    this.#stopping ??= this.#drainAndStop(timeoutMs);
+    return this.#stopping;
+  }
+
+  // SupervisorHooks
+
+  onStarting(shard: number, generation: number): void {
+    const pumped = this.#shards[shard]!;
+    const { ringsIn, ringsOut, ringInBytes, ringOutBytes } = this.layout;
+    pumped.proxy.attach(generation, new RingWriter(this.region, ringsIn[0]![shard]!, ringInBytes));
+    pumped.reader = new RingReader(this.region, ringsOut[0]![shard]!, ringOutBytes);
+  }
+
+  onReady(shard: number, generation: number): void {
+    this.#shards[shard]!.proxy.isRunning = true;
+    this.#options.onShardEvent?.({ kind: 'ready', shard, generation });
+  }
+
+  onDown(shard: number): void {
+    this.#shards[shard]!.proxy.isRunning = false;
+    this.#publisher.onDown(shard);
+    this.#asker.onDown(shard);
+  }
+
+  onGone(shard: number, generation: number): void {
+    const pumped = this.#shards[shard]!;
+    this.#pump.drainLost(pumped);
+    pumped.proxy.detach();
+    const orphans = pumped.writer.failAll('SHARD_LOST');
+    this.#options.logger.warn({ shard, generation, orphans }, 'answered for a lost shard');
+    this.#options.onShardEvent?.({ kind: 'lost', shard, generation });
+  }
+
+  onMessage(shard: number, message: FromShardMessage<unknown>): void {
+    switch (message.kind) {
+      case 'planTaken':
+      case 'planRefused':
+        this.#publisher.onAnswer(shard, message);
+        return;
+      case 'status':
+        this.#asker.onAnswer(shard, message.ask, message.status);
+        return;
+      case 'log':
+        this.#log(shard, message);
+        return;
+      default:
+        this.#options.onShardMessage?.(shard, message);
+    }
+  }
+
+  #makeShard(shard: number): PumpedShard {
+    const { layout, region } = this;
+    const doorbell = new Doorbell(region, layout.doorbells[shardThread(layout, shard)]!);
+    const proxy = new ShardProxy(shard, doorbell, this.#budget, layout.ringInBytes);
+    const cells = new ExchangeCells(region, layout.exchangeCells[shard]!);
+    return new PumpedShard(proxy, new ReplyWriter(proxy, cells, this.#counters));
+  }
+
+  #makeSupervisor(plan: Plan): ShardSupervisor<Plan, unknown> {
+    const { shardUrl, sessionKeys, resourceLimits, logger } = this.#options;
+    return new ShardSupervisor<Plan, unknown>(plan, {
+      url: shardUrl ?? new URL('../../workers/shard.js', import.meta.url),
+      region: this.region,
+      layout: this.layout,
+      clock: this.#clock,
+      counters: this.#counters,
+      logger,
+      hooks: this,
+      task: {
+        clockBaseMs: performance.timeOrigin,
+        logLevel: plan.log.level,
+        instance: new Uint8Array(randomBytes(INSTANCE_BYTES)),
+        sessionKeys: sessionKeys ?? [
+          { id: 1, secret: new Uint8Array(randomBytes(SESSION_KEY_BYTES)) },
+        ],
+      },
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+    });
+  }
+
+  #serverOptions(): HttpServerOptions {
+    const { listen, limits, timeouts } = this.#plan;
+    return {
+      host: listen.host,
+      port: listen.port,
+      bodyBytesMax: limits.bodyBytesMax,
+      headerBytesMax: HEADER_BYTES_MAX,
+      headersTimeoutMs: HEADERS_TIMEOUT_MS,
+      bodyTimeoutMs: timeouts.bodyTimeoutMs,
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+      listener: this.#acceptor,
+      implementation: this.#options.serverImplementation ?? 'auto',
+      ...this.#acceptor.serverCounts,
+    };
+  }
+
+  #tick(): void {
+    this.#supervisor.tick();
+    const nowMs = this.#clock.nowMs();
+    const limitMs = this.#options.slowClientMs ?? SLOW_CLIENT_MS;
+    for (const shard of this.#shards) shard.writer.dropSlowClients(nowMs, limitMs);
+  }
+
+  #document(path: string): EdgeDocument | null {
+    if (path === '/healthz') return { status: 200, contentType: 'text/plain', body: HEALTHY };
+    if (path === '/readyz') {
+      const readiness = this.readiness();
+      const body = new TextEncoder().encode(JSON.stringify(readiness));
+      return { status: readiness.ready ? 200 : 503, contentType: 'application/json', body };
+    }
+    return this.#options.documents?.(path) ?? null;
+  }
+
+  #log(shard: number, message: FromShardMessage<unknown> & { readonly kind: 'log' }): void {
+    const { logger } = this.#options;
+    const fields = { ...message.fields, shard };
+    if (message.level === 'error') logger.error(fields, message.message);
+    else if (message.level === 'warn') logger.warn(fields, message.message);
+    else if (message.level === 'info') logger.info(fields, message.message);
+    else logger.debug(fields, message.message);
+  }
+
+  async #drainAndStop(timeoutMs: number): Promise<void> {
+    const server = this.#server;
+    await drain({
+      stopAccepting: () => {
+        server?.stopAccepting();
+      },
+      tellShards: () => void this.#supervisor.postAll({ kind: 'drain' }),
+      openCount: () => this.openExchanges,
+      refuseNew: () => this.#acceptor.drain(),
+      timeoutMs,
+    });
+    await this.#shutDown(STOP_TIMEOUT_MS);
+  }
+
+  async #shutDown(shardTimeoutMs: number): Promise<void> {
+    await this.#supervisor.stop(shardTimeoutMs);
+    clearInterval(this.#ticker);
+    for (const shard of this.#shards) {
+      this.#pump.drainLost(shard);
+      shard.proxy.detach();
+      shard.writer.failAll('DRAINING');
+    }
+    this.#pump.stop();
+    this.#server?.close();
+    this.#server = null;
+  }
+}
+
+const HEALTHY = new TextEncoder().encode('ok\n');
+const STOP_TIMEOUT_MS = 5000;
