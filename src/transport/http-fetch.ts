@@ -1,0 +1,150 @@
+/**
+ * One small HTTP request with a bounded answer, for what is off the hot path: key sets, issuer
+ * metadata, token endpoints. A port, so that tests put a local server or a fake behind it.
+ *
+ * What always holds: the whole exchange is bounded in time, the answer in size; redirects are not
+ * followed (each hop would have to be checked again); only https, or http to a loopback host, is
+ * dialled; no error names a header, a body, or a URL's query.
+ */
+import type { Dispatcher } from 'undici';
+
+export interface FetchRequest {
+  readonly method: 'GET' | 'POST';
+  /** See `isFetchable`. */
+  readonly url: string;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+  /** From the start of the call to the last byte of the answer. */
+  readonly timeoutMs: number;
+  /** A longer answer fails the call. */
+  readonly bodyBytesMax: number;
+}
+
+export interface FetchAnswer {
+  readonly status: number;
+  /** Value of a header by its lower-case name; several are joined by a comma. null: absent. */
+  header(name: string): string | null;
+  readonly body: Buffer;
+}
+
+/** @throws FetchError */
+export type HttpFetch = (request: FetchRequest) => Promise<FetchAnswer>;
+
+export type FetchErrorKind = 'refused' | 'timeout' | 'too-large' | 'failed';
+
+/** `message` holds scheme, host and path only, never a secret. */
+export class FetchError extends Error {
+  override readonly name = 'FetchError';
+  readonly kind: FetchErrorKind;
+  constructor(kind: FetchErrorKind, detail: string) {
+    super(`${kind}: ${detail}`);
+    this.kind = kind;
+  }
+}
+
+/** https, or http where nobody in between can listen: RFC 6749 §3.2, RFC 8414 §2 ask for TLS. */
+export function isFetchable(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { protocol, hostname, username, password } = new URL(url);
+  if (username !== '' || password !== '') return false;
+  return protocol === 'https:' || (protocol === 'http:' && isLoopbackHost(hostname));
+}
+
+/** @param hostname as `URL.hostname` gives it: IPv4 in canonical form, IPv6 in brackets */
+function isLoopbackHost(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** What may be said about a URL in a log: no query, which may hold a token. */
+export function loggableUrl(url: string): string {
+  if (!URL.canParse(url)) return 'unparsable';
+  const { origin, pathname } = new URL(url);
+  return `${origin}${pathname}`;
+}
+
+export interface HttpFetchPort {
+  readonly fetch: HttpFetch;
+  /** Drops what is under way and all connections. */
+  close(): Promise<void>;
+}
+
+/**
+ * The port on undici. It loads undici with the first request, as most shards never make one, and
+ * keeps few connections: `connectionsMax` per origin, closed after four idle seconds.
+ */
+export function createHttpFetch(options: { readonly connectionsMax: number }): HttpFetchPort {
+  let agent: Promise<Dispatcher> | null = null;
+  let closed = false;
+  const open = async (): Promise<Dispatcher> => {
+    const { Agent } = await import('undici');
+    return new Agent({
+      connections: options.connectionsMax,
+      pipelining: 1,
+      maxHeaderSize: 16 * 1024,
+    });
+  };
+  return {
+    fetch: async (request) => {
+      if (closed) throw new FetchError('failed', 'the port is closed');
+      if (!isFetchable(request.url)) throw new FetchError('refused', loggableUrl(request.url));
+      agent ??= open();
+      return exchange(await agent, request);
+    },
+    close: async () => {
+      closed = true;
+      if (agent !== null) await (await agent).destroy();
+    },
+  };
+}
+
+async function exchange(agent: Dispatcher, request: FetchRequest): Promise<FetchAnswer> {
+  const { origin, pathname, search } = new URL(request.url);
+  const signal = AbortSignal.timeout(request.timeoutMs);
+  try {
+    const answer = await agent.request({
+      origin,
+      path: pathname + search,
+      method: request.method,
+      // Nothing here decodes a content coding, and a compressed bomb is none then.
+      headers: { ...request.headers, 'accept-encoding': 'identity' },
+      body: request.body,
+      signal,
+    });
+    const body = await readBody(answer.body, request);
+    const headers = answer.headers;
+    return {
+      status: answer.statusCode,
+      header: (name) => {
+        const value = headers[name];
+        return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
+      },
+      body,
+    };
+  } catch (error) {
+    if (error instanceof FetchError) throw error;
+    const kind = signal.aborted ? 'timeout' : 'failed';
+    throw new FetchError(kind, `${loggableUrl(request.url)} ${errorCode(error)}`.trimEnd());
+  }
+}
+
+async function readBody(
+  body: Dispatcher.ResponseData['body'],
+  request: FetchRequest,
+): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of body as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    // Leaving the loop destroys the body, and with it the connection.
+    if (bytes > request.bodyBytesMax) throw new FetchError('too-large', loggableUrl(request.url));
+    parts.push(part);
+  }
+  return Buffer.concat(parts, bytes);
+}
+
+/** `ECONNREFUSED` and the like; a message could quote what was sent. */
+function errorCode(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
