@@ -38,7 +38,7 @@ export interface HttpServerOptions {
   onPipelinedDisconnect?(): void;
   /** A request was refused because of its framing or its Host field. */
   onFramingRefused?(): void;
-  /** A client connected (node:http), or sent its first request on a connection (uWebSockets.js). */
+  /** A client connected. */
   onConnection?(): void;
 }
 
@@ -119,6 +119,8 @@ export interface HttpExchange {
 
 export interface HttpServer {
   readonly implementation: HttpImplementation;
+  /** What it runs on, for people: `uWebSockets.js (@uwsjs/linux-x64-20)`. */
+  readonly description: string;
   /**
    * Starts to accept.
    *

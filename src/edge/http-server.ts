@@ -1,4 +1,8 @@
-/** The HTTP server port as its callers see it. */
+/** The HTTP server port as its callers see it, and the choice of who fills it. */
+import type { HttpServer, HttpServerOptions } from './http-port.ts';
+import { createNodeServer } from './node-server.ts';
+import { createUwsServer } from './uws-server.ts';
+
 export type {
   HttpExchange,
   HttpImplementation,
@@ -6,3 +10,19 @@ export type {
   HttpServer,
   HttpServerOptions,
 } from './http-port.ts';
+
+/**
+ * Makes the server; `listen` starts it. What it runs on stands in `implementation` and, for people,
+ * in `description`.
+ *
+ * @throws Error if `uws` was asked for and uWebSockets.js cannot be loaded
+ */
+export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  if (options.implementation === 'node') return createNodeServer(options);
+  try {
+    return createUwsServer(options);
+  } catch (error) {
+    if (options.implementation === 'uws') throw error;
+    return createNodeServer(options);
+  }
+}
