@@ -82,8 +82,9 @@ export class LeanCall implements HttpCall {
   }
 
   abort(): HttpExecuted {
+    if (this.state === CALL_ENDED || this.isGivenUp) return ANSWERED;
     const executed = this.executed();
-    if (this.state !== CALL_ENDED && !this.isGivenUp) this.#owner.abortCall(this);
+    this.#owner.abortCall(this);
     return executed;
   }
 

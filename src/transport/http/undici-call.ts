@@ -123,7 +123,9 @@ export class UndiciCall implements HttpCall, Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Controller, error: Error): void {
     if (this.isEnded) return;
-    const kind = failureKind(error);
+    const kind = failureKind(error, this.#executed);
+    // undici shows no first byte, but what it could not read must have come.
+    if (kind === PROTOCOL || kind === TOO_LARGE) this.#executed = ANSWERED;
     const canResend = this.#resendable && !this.#isResent && this.#executed === MAYBE;
     if (kind === CLOSED && canResend && this.#owner.resend(this)) {
       this.#isResent = true;
@@ -169,11 +171,12 @@ function contentTypeOf(value: string | null): HttpContentType {
   return essence === 'text/event-stream' ? CONTENT_EVENT_STREAM : CONTENT_OTHER;
 }
 
-function failureKind(error: Error): HttpFailureKind {
+function failureKind(error: Error, executed: HttpExecuted): HttpFailureKind {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT' || code === 'ETIMEDOUT') return CONNECT_TIMEOUT;
   if (code === 'UND_ERR_HEADERS_OVERFLOW' || code === 'HPE_HEADER_OVERFLOW') return TOO_LARGE;
-  if (code.startsWith('HPE_') || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return PROTOCOL;
-  const isClosed = code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('UND_ERR_');
-  return isClosed ? CLOSED : CONNECT_REFUSED;
+  if (error.name === 'HTTPParserError' || code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
+    return PROTOCOL;
+  }
+  return executed === NOT_SENT ? CONNECT_REFUSED : CLOSED;
 }
