@@ -28,7 +28,7 @@ export class PlanSlots {
   readonly upstreams: SlotRegistry = new SlotRegistry(UPSTREAMS_MAX);
   readonly rateLimits: SlotRegistry = new SlotRegistry(RATE_LIMITS_MAX);
 
-  /** Gives away what only older plans used. Call it when every shard let go of them. */
+  /** Retires what only older plans used. Call it when every shard took this one. */
   keepOnly(plan: Plan): void {
     this.upstreams.keepOnly(new Set(plan.upstreams.map((upstream) => upstream.slot)));
     this.rateLimits.keepOnly(new Set(rateLimitsOf(plan).map((limit) => limit.slot)));

@@ -42,6 +42,28 @@ export function globProblem(glob: string): string | null {
   }
 }
 
+/** Argument globs are matched in linear time, as a pattern of at most PATTERN_LENGTH_MAX characters. */
+const ARGUMENT_GLOB_LENGTH_MAX = 100;
+
+/** What is wrong with a glob over argument values, or null. */
+export function argumentGlobProblem(glob: string): string | null {
+  const problem = globProblem(glob);
+  if (problem !== null) return problem;
+  if (glob.length > ARGUMENT_GLOB_LENGTH_MAX)
+    return `is a glob of more than ${ARGUMENT_GLOB_LENGTH_MAX} characters`;
+  if (/\\$/.test(glob.replace(/\\\\/g, ''))) return 'ends with a \\';
+  const bare = glob.replace(/\\./gs, '').replace(/\[[!^]?\]?[^\]]*\]/g, '');
+  if (bare.includes('[')) return 'has a [ without its ]';
+  let depth = 0;
+  for (const character of bare) {
+    if (character === '{') depth += 1;
+    else if (character === '}' && depth > 0) depth -= 1;
+  }
+  if (depth > 0) return 'has a { without its }';
+  if (/\{[^{}]*\.\.[^{}]*\}/.test(bare)) return 'has a range in braces; list the values';
+  return null;
+}
+
 /**
  * Compiles a glob that `globProblem` found nothing wrong with. The returned function allocates
  * nothing unless the text has segments that begin with a dot.

@@ -5,7 +5,7 @@
  * - It never changes. A reload makes a new plan with the next `number`.
  * - It refers by index (`plan.upstreams[route.upstream]`), never by name.
  * - A `slot` is a place in shared memory. It follows a name over reloads: equal name, equal slot, and
- *   the slot of a name that is gone is given away only after every shard let go of the plan that had it.
+ *   the slot of a name that is gone is given away last, and only after every shard took a plan without it.
  * - All times are milliseconds, all sizes bytes, all header names lower case.
  * - Tokens and API keys are there as SHA-256 only. The other secrets (JWT secrets, client secrets,
  *   environment values, header values) are in clear: log a plan through `redactPlan` only.

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { parseAddressRange } from './address-range.ts';
-import { globProblem } from './plan-glob.ts';
+import { argumentGlobProblem, globProblem } from './plan-glob.ts';
 
 /** Field names of RFC 9110 §5.1. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -37,15 +37,18 @@ export const scope = (): z.ZodString =>
 
 export const scopeList = (): z.ZodArray<z.ZodString> => z.array(scope()).max(64);
 
-/** An address of an HTTP server: no fragment, no user or password in it. */
-export const httpUrl = (): z.ZodString =>
+/** A text that a function finds nothing wrong with. */
+const judged = (problemOf: (value: string) => string | null): z.ZodString =>
   z
     .string()
     .max(TEXT_MAX)
     .superRefine((value, context) => {
-      const problem = httpUrlProblem(value);
+      const problem = problemOf(value);
       if (problem !== null) context.addIssue({ code: 'custom', message: problem });
     });
+
+/** An address of an HTTP server: no fragment, no user or password in it. */
+export const httpUrl = (): z.ZodString => judged(httpUrlProblem);
 
 /** What is wrong with a URL, or null. Never repeats the URL: it may carry a secret. */
 export function httpUrlProblem(value: string): string | null {
@@ -68,11 +71,11 @@ export const addressRange = (): z.ZodString =>
       'is not an address or range, e.g. 10.0.0.0/8 or fd00::/8',
     );
 
-export const glob = (): z.ZodString =>
-  z.string().superRefine((value, context) => {
-    const problem = globProblem(value);
-    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
-  });
+/** Over exposed names and URIs. */
+export const glob = (): z.ZodString => judged(globProblem);
+
+/** Over values of arguments. */
+export const argumentGlob = (): z.ZodString => judged(argumentGlobProblem);
 
 /** One value or a list of them. */
 export function oneOrMore<T extends z.ZodType>(

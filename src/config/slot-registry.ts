@@ -1,53 +1,59 @@
 /**
  * Which place in shared memory belongs to which name. What always holds: a name keeps its slot until
- * it is told to let go, so that counters, budgets and processes found by slot stay those of that name
- * over reloads; and no slot has two names, also while an old plan is still in use.
+ * it is retired, so that counters, budgets and processes found by slot stay those of that name over
+ * reloads; no slot has two names at once; and a retired slot is the last to be taken again, so that
+ * calls that began under an old plan and end late do not count for somebody else. A name that comes
+ * back before its slot was needed has its old one again.
  *
  * Edge thread only. Shards see the numbers in the plan.
  */
 export class SlotRegistry {
   readonly #capacity: number;
   readonly #slots = new Map<string, number>();
-  readonly #used = new Set<number>();
+  /** In the order of retirement. */
+  readonly #retired = new Set<string>();
 
   constructor(capacity: number) {
     this.#capacity = capacity;
   }
 
-  /** Slots that names hold now. */
-  get size(): number {
-    return this.#slots.size;
-  }
-
+  /** Whether `tryTake` would succeed. */
   hasRoom(names: readonly string[]): boolean {
-    return this.#slots.size + this.#freshOf(names).size <= this.#capacity;
+    const wanted = new Set(names);
+    let held = wanted.size;
+    for (const name of this.#slots.keys())
+      if (!this.#retired.has(name) && !wanted.has(name)) held += 1;
+    return held <= this.#capacity;
   }
 
   /**
-   * Slots for these names, in their order: the one a name has, else the lowest free one. Null, and
-   * nothing taken, if there are not enough.
+   * Slots for these names, in their order: the one a name has, else one never used, else the one that
+   * was retired first. Null, and nothing taken, if there are not enough.
    */
   tryTake(names: readonly string[]): readonly number[] | null {
     if (!this.hasRoom(names)) return null;
-    let next = 0;
-    for (const name of this.#freshOf(names)) {
-      while (this.#used.has(next)) next += 1;
-      this.#slots.set(name, next);
-      this.#used.add(next);
-    }
-    return names.map((name) => this.#slots.get(name) ?? 0);
+    // Known names first, so that none of them loses its retired slot to a new one.
+    for (const name of names) this.#retired.delete(name);
+    return names.map((name) => this.#slots.get(name) ?? this.#place(name));
   }
 
-  /** Gives away every slot but these. Call it when no shard holds a plan with others any more. */
+  /** Retires every name whose slot is none of these. Call it when no new call uses another plan. */
   keepOnly(slots: ReadonlySet<number>): void {
-    for (const [name, slot] of this.#slots) {
-      if (slots.has(slot)) continue;
-      this.#slots.delete(name);
-      this.#used.delete(slot);
-    }
+    for (const [name, slot] of this.#slots) if (!slots.has(slot)) this.#retired.add(name);
   }
 
-  #freshOf(names: readonly string[]): ReadonlySet<string> {
-    return new Set(names.filter((name) => !this.#slots.has(name)));
+  #place(name: string): number {
+    const slot = this.#slots.size < this.#capacity ? this.#slots.size : this.#reclaim();
+    this.#slots.set(name, slot);
+    return slot;
+  }
+
+  /** `hasRoom` has seen that there is one. */
+  #reclaim(): number {
+    const [name = ''] = this.#retired;
+    const slot = this.#slots.get(name) ?? 0;
+    this.#retired.delete(name);
+    this.#slots.delete(name);
+    return slot;
   }
 }
