@@ -36,7 +36,7 @@ async function request(method, params = {}) {
   const data = isStream ? text.match(/^data: (.*"(?:result|error)":.*)$/m)?.[1] : text;
   const message = JSON.parse(data || '{}');
   if (message.result === undefined)
-    throw new Error(message.error?.message ?? `HTTP ${response.status}`);
+    {throw new Error(message.error?.message ?? `HTTP ${response.status}`);}
   return message.result;
 }
 

@@ -70,9 +70,9 @@ function refuseEarly(path, { url, method, headers }) {
   // No event stream of its own and no sessions to delete, hence neither GET nor DELETE.
   if (method !== 'POST') return [405, -32000, 'method not allowed'];
   if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? ''))
-    return [415, -32000, 'unsupported media type'];
+    {return [415, -32000, 'unsupported media type'];}
   if (Number(headers['content-length'] ?? 0) > MESSAGE_BYTES_MAX)
-    return [413, -32000, 'payload too large'];
+    {return [413, -32000, 'payload too large'];}
   return null;
 }
 

@@ -54,7 +54,7 @@ async function handle(server, message, session, notify, signal) {
   const params = isObject(message.params) ? message.params : {};
   if (id === undefined) {
     if (message.method === 'notifications/cancelled')
-      session.running.get(params.requestId)?.abort();
+      {session.running.get(params.requestId)?.abort();}
     return null;
   }
   if (typeof id !== 'string' && !Number.isInteger(id)) {
@@ -84,7 +84,7 @@ function createContext(message, params, session, notify, signal) {
   const token = meta.progressToken;
   const logLevel = isModern ? meta[`${META}logLevel`] : session.logLevel;
   if (logLevel !== undefined && !LOG_LEVELS.includes(logLevel))
-    throw new RpcError(-32602, 'invalid params: bad log level');
+    {throw new RpcError(-32602, 'invalid params: bad log level');}
   return {
     isModern,
     signal,
@@ -96,7 +96,7 @@ function createContext(message, params, session, notify, signal) {
     },
     log(level, data) {
       if (logLevel === undefined || LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(logLevel))
-        return;
+        {return;}
       notify({
         jsonrpc: '2.0',
         method: 'notifications/message',
@@ -111,7 +111,7 @@ function checkEnvelope(message) {
   const claim = modernClaim(message);
   if (claim === undefined) return false;
   if (typeof claim !== 'string')
-    throw new RpcError(-32602, 'invalid params: bad protocol version', { status: 400 });
+    {throw new RpcError(-32602, 'invalid params: bad protocol version', { status: 400 });}
   if (claim !== MODERN_REVISION) {
     throw new RpcError(-32022, 'unsupported protocol version', {
       status: 400,
@@ -132,9 +132,9 @@ async function dispatch(server, method, params, context, session) {
   const isOffered =
     run !== undefined && (run.needs === undefined || server.capabilities[run.needs] !== undefined);
   if (!isOffered)
-    throw new RpcError(-32601, 'method not found', { status: context.isModern ? 404 : 200 });
+    {throw new RpcError(-32601, 'method not found', { status: context.isModern ? 404 : 200 });}
   if (run.isList && params.cursor !== undefined)
-    throw new RpcError(-32602, 'invalid params: bad cursor');
+    {throw new RpcError(-32602, 'invalid params: bad cursor');}
   const result = await run.call(server, params, context, session);
   if (!context.isModern) return result;
   const cache = run.ttlMs === undefined ? {} : { ttlMs: run.ttlMs, cacheScope: 'public' };

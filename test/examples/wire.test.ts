@@ -266,7 +266,7 @@ describe('the example client', () => {
     expect(await example.line()).toBe('tools: query');
     const rest: string[] = [];
     for (let line = await example.line(); line !== null; line = await example.line())
-      rest.push(line);
+      {rest.push(line);}
     expect(rest.join('\n')).toContain("name: 'Ada Lovelace'");
     expect(await example.exited).toEqual([0, null]);
 

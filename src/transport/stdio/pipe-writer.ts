@@ -97,6 +97,6 @@ export class PipeWriter {
   #makeRoom(size: number): void {
     this.flush();
     if (size > this.#batch.length)
-      this.#batch = Buffer.allocUnsafeSlow(Math.max(size, BATCH_BYTES));
+      {this.#batch = Buffer.allocUnsafeSlow(Math.max(size, BATCH_BYTES));}
   }
 }

@@ -1,0 +1,153 @@
+/**
+ * Brings a clone into a state in which it runs: packages installed, TypeScript built. Both only if
+ * something changed. Needs Node and npm, nothing else; plain JavaScript, as nothing is there yet.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+const NODE_MIN = [20, 19];
+const LOCK = join(ROOT, 'package-lock.json');
+const INSTALLED = join(ROOT, 'node_modules', '.package-lock.json');
+const LOCK_SEEN = join(ROOT, 'node_modules', '.lock-seen');
+
+/** The projects of `tsc -b` that a running gateway needs; without a list, all of them. */
+export const RUN_PROJECTS = ['shared', 'src', 'workers'];
+
+/** Says what is wrong with this Node, or null. */
+export function nodeProblem() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isEnough = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1]);
+  return isEnough
+    ? null
+    : `Node ${NODE_MIN.join('.')} or newer is needed, this is ${process.versions.node}`;
+}
+
+/**
+ * Runs a program with our output and no input.
+ *
+ * @returns its exit code; 128 and the signal's number when a signal ended it
+ */
+export function run(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      ...options,
+    });
+    // A Ctrl-C reaches the child by itself, and this process waits for it. A SIGTERM does not.
+    const forward = () => child.kill('SIGTERM');
+    const wait = () => {};
+    process.on('SIGTERM', forward);
+    process.on('SIGINT', wait);
+    const done = (code) => {
+      process.off('SIGTERM', forward);
+      process.off('SIGINT', wait);
+      resolve(code);
+    };
+    child.on('error', (error) => {
+      console.error(`cannot run ${command}: ${error.message}`);
+      done(1);
+    });
+    child.on('exit', (code, signal) => done(code ?? (signal === 'SIGINT' ? 130 : 143)));
+  });
+}
+
+/** Runs npm, the one that started us if one did. */
+export function npm(args, options = {}) {
+  const env = { ...npmEnvironment(), ...options.env };
+  const started = process.env.npm_execpath;
+  if (started?.endsWith('.js'))
+    {return run(process.execPath, [started, ...args], { ...options, env });}
+  return run('npm', args, { ...options, env, shell: process.platform === 'win32' });
+}
+
+/** Installs the packages of the lockfile unless they are there. @returns an exit code */
+export async function install() {
+  const problem = nodeProblem();
+  if (problem !== null) {
+    console.error(problem);
+    return 1;
+  }
+  if (isInstalled()) return 0;
+  console.log('installing packages (npm ci)');
+  // Development packages too, whatever NODE_ENV says: TypeScript is one.
+  const flags = ['--include=dev', '--include=optional', '--no-audit', '--no-fund'];
+  let code = await npm(['ci', ...flags]);
+  if (code !== 0) {
+    console.log(
+      `npm ci failed (exit code ${code}); trying npm install, which may pick other versions`,
+    );
+    code = await npm(['install', '--no-save', ...flags]);
+  }
+  if (code === 0) writeFileSync(LOCK_SEEN, lockDigest());
+  return code;
+}
+
+/** Builds what changed. @returns an exit code */
+export async function build(projects = []) {
+  const isWhole = projects.length === 0;
+  const folders = isWhole ? ['shared', 'src', 'workers', 'test', 'perf'] : projects;
+  if (isBuilt(folders)) return 0;
+  console.log('building (tsc -b)');
+  return run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...projects]);
+}
+
+/** A touched lockfile with the same content is no reason to install anew. */
+function isInstalled() {
+  if (!existsSync(INSTALLED)) return false;
+  if (statSync(INSTALLED).mtimeMs >= statSync(LOCK).mtimeMs) return true;
+  return existsSync(LOCK_SEEN) && readFileSync(LOCK_SEEN, 'utf8') === lockDigest();
+}
+
+function lockDigest() {
+  return createHash('sha256').update(readFileSync(LOCK)).digest('hex');
+}
+
+function isBuilt(folders) {
+  const infos = folders.map((folder) => join(ROOT, 'dist', `${folder}.tsbuildinfo`));
+  if (!infos.every((info) => existsSync(info))) return false;
+  const built = Math.min(...infos.map((info) => statSync(info).mtimeMs));
+  const configured = ['tsconfig.json', 'tsconfig.base.json'].map((name) => join(ROOT, name));
+  return (
+    Math.max(...configured.map((file) => statSync(file).mtimeMs), ...folders.map(newest)) < built
+  );
+}
+
+/** When anything in a folder changed last; a folder's own time tells of files that are gone. */
+function newest(folder) {
+  const path = join(ROOT, folder);
+  let latest = statSync(path).mtimeMs;
+  for (const entry of readdirSync(path, { recursive: true })) {
+    latest = Math.max(latest, statSync(join(path, entry)).mtimeMs);
+  }
+  return latest;
+}
+
+/**
+ * What npm needs to know: where Node's headers lie, so that the optional addon builds without a
+ * download, and a home to keep its cache in where there is none.
+ */
+function npmEnvironment() {
+  const env = { ...process.env };
+  const prefix = dirname(dirname(realpathSync(process.execPath)));
+  if (existsSync(join(prefix, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= prefix;
+  if (!isWritable(env.HOME) && process.platform !== 'win32')
+    {env.HOME = mkdtempSync(join(tmpdir(), 'sluice-home-'));}
+  return env;
+}
+
+function isWritable(folder) {
+  if (!folder) return false;
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
