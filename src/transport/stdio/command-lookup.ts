@@ -22,8 +22,9 @@ export function commandProblem(
   if (!isFolder(cwd)) return `not a folder: cwd=${cwd}`;
   if (command === '') return 'command not found: command is empty';
   if (process.platform === 'win32') return null; // extensions and folders are searched by rules of its own
-  if (isAbsolute(command) || command.includes('/'))
-    {return fileProblem(command, resolve(cwd, command));}
+  if (isAbsolute(command) || command.includes('/')) {
+    return fileProblem(command, resolve(cwd, command));
+  }
 
   let problem: string | null = null;
   for (const folder of (env['PATH'] ?? PATH_DEFAULT).split(delimiter)) {

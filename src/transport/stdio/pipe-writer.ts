@@ -96,7 +96,8 @@ export class PipeWriter {
 
   #makeRoom(size: number): void {
     this.flush();
-    if (size > this.#batch.length)
-      {this.#batch = Buffer.allocUnsafeSlow(Math.max(size, BATCH_BYTES));}
+    if (size > this.#batch.length) {
+      this.#batch = Buffer.allocUnsafeSlow(Math.max(size, BATCH_BYTES));
+    }
   }
 }

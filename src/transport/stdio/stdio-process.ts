@@ -25,6 +25,8 @@ import { processGuard } from './process-guard.ts';
 
 /** Lines of stderr are for a log: a longer one is cut. */
 const STDERR_LINE_BYTES_MAX: number = 4 * 1024;
+/** Lines that one read of stderr (at most 64 KiB) brings to the log; the others are counted. */
+const STDERR_LINES_MAX = 64;
 
 /**
  * How long the output of a dead process is waited for. All of it is in the pipe already; only a
@@ -206,16 +208,30 @@ export class StdioProcess {
     child.stdin.on('close', onPipeClosed);
     child.on('exit', () => this.#onReaped());
     child.on('close', () => this.#finish());
-    if (child.stderr === null) return;
+    if (child.stderr !== null) this.#listenToErrors(child.stderr);
+  }
 
-    const errors = new LineSplitter(STDERR_LINE_BYTES_MAX, {
-      onLine: (bytes, start, end) => this.#listener.onStderr?.(bytes.toString('utf8', start, end)),
-      onOversizedLine: (head) => this.#listener.onStderr?.(`${head.toString('utf8')}…`),
+  /** Never paused: a child that waits for its stderr to be read would answer no calls either. */
+  #listenToErrors(stderr: Readable): void {
+    let lines = 0;
+    const tell = (text: string): void => this.#listener.onStderr?.(text);
+    const splitter = new LineSplitter(STDERR_LINE_BYTES_MAX, {
+      onLine(bytes, start, end) {
+        lines += 1;
+        if (lines <= STDERR_LINES_MAX) tell(bytes.toString('utf8', start, end));
+      },
+      onOversizedLine(head) {
+        lines += 1;
+        if (lines <= STDERR_LINES_MAX) tell(`${head.toString('utf8')}…`);
+      },
     });
-    child.stderr.on('data', (chunk: Buffer) => {
-      if (!this.#isFinished) errors.push(chunk);
+    stderr.on('data', (chunk: Buffer) => {
+      if (this.#isFinished) return;
+      lines = 0;
+      splitter.push(chunk);
+      if (lines > STDERR_LINES_MAX) tell(`… and ${lines - STDERR_LINES_MAX} lines more`);
     });
-    child.stderr.on('error', ignore);
+    stderr.on('error', ignore);
   }
 
   #onReaped(): void {

@@ -34,8 +34,9 @@ describe('LineSplitter', () => {
     fc.assert(
       fc.property(fc.array(line), fc.array(fc.nat(2_000), { maxLength: 30 }), (lines, places) => {
         const { splitter, seen } = openSplitter(20);
-        for (const chunk of cut(lines.map((text) => `${text}\n`).join(''), places))
-          {splitter.push(chunk);}
+        for (const chunk of cut(lines.map((text) => `${text}\n`).join(''), places)) {
+          splitter.push(chunk);
+        }
 
         const bare = lines.map((text) => (text.endsWith('\r') ? text.slice(0, -1) : text));
         expect(seen.lines).toEqual(bare.filter((text) => text.length > 0 && text.length <= 20));
@@ -69,8 +70,9 @@ describe('LineSplitter', () => {
       for (const byte of Buffer.from(text + ending)) splitter.push(Buffer.from([byte]));
       expect(seen).toEqual({ lines: [text], oversized: [] });
 
-      for (const byte of Buffer.from(`${text}x${ending}next${ending}`))
-        {splitter.push(Buffer.from([byte]));}
+      for (const byte of Buffer.from(`${text}x${ending}next${ending}`)) {
+        splitter.push(Buffer.from([byte]));
+      }
       expect(seen.lines).toEqual([text, 'next']);
       expect(seen.oversized).toHaveLength(1);
     }

@@ -141,6 +141,18 @@ describe('StdioProcess', () => {
     expect(probe.errors).toEqual(['one', `${'e'.repeat(4096)}…`, 'two']);
   });
 
+  it('counts the lines of a flood on stderr instead of passing all on', async () => {
+    const probe = shell('yes error | head -n 20000 >&2; echo done; cat').start();
+    await probe.until(probe.lines, 1);
+    await probe.process.shutdown();
+    const passed = probe.errors.filter((line) => line === 'error').length;
+    const counted = probe.errors
+      .map((line) => Number(/^… and (\d+) lines more$/.exec(line)?.[1] ?? 0))
+      .reduce((sum, count) => sum + count, 0);
+    expect(passed + counted).toBe(20_000);
+    expect(passed).toBeLessThan(5_000);
+  });
+
   it('tells how the process was killed by somebody else, and takes its group along', async () => {
     const probe = shell('sleep 600 & echo $!; wait').start();
     await probe.until(probe.lines, 1);
