@@ -155,8 +155,8 @@ export class HeaderFields {
         if (this.#firstFields[code] === 0) this.#firstFields[code] = cursor + 1;
         else this.repeatedCodes |= 1 << code;
       }
+      // May step past the end; the next round or the last line sees it, as it only grows.
       cursor += HEADER_FIELD_BYTES + nameBytes + readU16(bytes, cursor + 2);
-      if (cursor > end) return false;
     }
     return cursor === end;
   }

@@ -190,6 +190,7 @@ describe('open codec', () => {
     for (let cut = 0; cut <= end; cut += 1) {
       expect(view.reset(bytes, 0, cut)).toBe(cut >= end - 4);
     }
+    expect(view.reset(bytes.subarray(0, end), 0, end + 1)).toBe(false);
   });
 
   it('refuses a block that miscounts its fields, knows no such code, or names a known field', () => {

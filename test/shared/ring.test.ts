@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { FLAG_FIN, FRAME_DATA, FRAME_OPEN } from '../../shared/frame-kind.ts';
 import {
   FRAMES_OFFSET,
   HEAD_OFFSET,
   TAIL_OFFSET,
+  WANTED_OFFSET,
   resetRing,
   ringBytes,
 } from '../../shared/ring-descriptor.ts';
@@ -228,6 +229,37 @@ describe('a starved writer', () => {
   });
 });
 
+describe('a writer about to say that it starves', () => {
+  it('sees the room that a reader made in that very moment, who will not look again', () => {
+    const { writer, reader, collector, words } = openRing(64);
+    send(writer, 1);
+    send(writer, 2);
+    // Runs the reader between the writer's look at `head` and its store of `starved`: it empties the
+    // ring, finds nobody starved, and would sleep now.
+    const store = Atomics.store;
+    let rang: boolean | null = null;
+    const interleaved = vi.spyOn(Atomics, 'store').mockImplementation(((
+      array: Int32Array,
+      index: number,
+      value: number,
+    ) => {
+      if (rang === null && array.byteOffset === words.byteOffset && index === WANTED_OFFSET >> 2) {
+        rang = false;
+        reader.read(collector, 9);
+        rang = reader.takeStarved();
+      }
+      return store(array, index, value);
+    }) as typeof Atomics.store);
+    try {
+      expect(send(writer, 3)).toBe(true);
+    } finally {
+      interleaved.mockRestore();
+    }
+    expect(rang).toBe(false);
+    expect(collector.takeExchanges()).toEqual([1, 2]);
+  });
+});
+
 describe('freeBytes', () => {
   it('promises a payload that the next claim takes, and not one byte more than a frame may have', () => {
     for (let position = 0; position < 256; position += 16) {
@@ -276,6 +308,13 @@ describe('a ring whose end is replaced', () => {
     expect(send(writer, 3)).toBe(true);
     next.read(collector, 9);
     expect(collector.takeExchanges()).toEqual([3]);
+  });
+
+  it('is emptied also of what was written after its new reader was made', () => {
+    const { writer, reader } = openRing(256);
+    send(writer, 1);
+    expect(reader.discard()).toBe(32);
+    expect(reader.isEmpty()).toBe(true);
   });
 
   it('starts anew after a reset', () => {
