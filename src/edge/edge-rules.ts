@@ -1,6 +1,7 @@
 /** What the acceptor needs of a plan, compiled once per plan. */
 import { readU32 } from '../../shared/little-endian.ts';
 import type { Plan, PlanAddressRange } from '../config/plan.ts';
+import { OriginRules } from './origin-rules.ts';
 
 const PLAN_NUMBER_OFFSET = 4;
 
@@ -9,6 +10,7 @@ export class EdgeRules {
   readonly bodyBytesMax: number;
   readonly askedHeaders: readonly string[];
   readonly trustedProxies: readonly PlanAddressRange[];
+  readonly #origins: OriginRules;
   readonly #mainPath: string;
   readonly #endpoints: ReadonlyMap<string, number>;
 
@@ -17,6 +19,13 @@ export class EdgeRules {
     this.bodyBytesMax = plan.limits.bodyBytesMax;
     this.askedHeaders = plan.askedHeaders;
     this.trustedProxies = plan.trustedProxies;
+    this.#origins = new OriginRules({
+      listenHost: plan.listen.host,
+      isLoopback: plan.listen.loopback,
+      allowedHosts: plan.allowedHosts,
+      allowedOrigins: plan.allowedOrigins,
+      publicUrl: plan.publicUrl,
+    });
     this.#mainPath = plan.endpoints[0]?.path ?? '';
     this.#endpoints = new Map(plan.endpoints.map((endpoint) => [endpoint.path, endpoint.index]));
   }
@@ -33,11 +42,11 @@ export class EdgeRules {
     return readU32(head, PLAN_NUMBER_OFFSET) === this.planNumber;
   }
 
-  isHostAllowed(_host: string): boolean {
-    return true;
+  isHostAllowed(host: string): boolean {
+    return this.#origins.isHostAllowed(host);
   }
 
-  isOriginAllowed(_origin: string, _host: string): boolean {
-    return true;
+  isOriginAllowed(origin: string): boolean {
+    return this.#origins.isOriginAllowed(origin);
   }
 }

@@ -197,7 +197,7 @@ export class HttpAcceptor implements HttpListener {
     if (endpoint < 0) return 'PATH_NOT_FOUND';
     if (!rules.isHostAllowed(head.host)) return 'HOST_REFUSED';
     if (head.origin !== '') {
-      if (!rules.isOriginAllowed(head.origin, head.host)) return 'ORIGIN_REFUSED';
+      if (!rules.isOriginAllowed(head.origin)) return 'ORIGIN_REFUSED';
       this.#corsOrigin = head.origin;
     }
     if (this.#method === METHOD_OPTIONS) {

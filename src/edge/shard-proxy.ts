@@ -100,7 +100,9 @@ export class ShardProxy {
   ): EdgeExchange | null {
     const writer = this.#writer;
     if (writer === null || this.#controlQueue.length > 0) return null;
-    const first = Math.min(body.length, this.#framePayloadBytesMax - headBytes);
+    // A body that fits no frame goes behind the OPEN as a whole: then its size is no reason to refuse.
+    const isWhole = body.length <= this.#framePayloadBytesMax - headBytes;
+    const first = isWhole ? body.length : 0;
     const rest = body.length - first;
     if (rest > 0 && !isOwned && !this.#budget.tryTake(rest)) return null;
     const exchange = this.table.tryTake(http);
@@ -121,11 +123,11 @@ export class ShardProxy {
     }
     const ring = writer.bytes;
     ring.set(head.length === headBytes ? head : head.subarray(0, headBytes), at);
-    ring.set(rest === 0 ? body : body.subarray(0, first), at + headBytes);
+    if (isWhole) ring.set(body, at + headBytes);
     writer.commit();
     if (rest > 0) {
-      exchange.pendingBody = isOwned ? body : body.slice(first);
-      exchange.pendingBodyAt = isOwned ? first : 0;
+      exchange.pendingBody = isOwned ? body : body.slice();
+      exchange.pendingBodyAt = 0;
       exchange.budgetBytes = isOwned ? budgetBytes : rest;
       this.#queueBody(exchange);
       this.#flushBodies(writer);

@@ -95,6 +95,30 @@ export interface Call {
   readonly headers?: Record<string, string | string[]>;
   readonly body?: string | Buffer;
   readonly id?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+/** What the fake shard's `echo` answers. */
+export interface EchoResult {
+  readonly params: object;
+  readonly shard: number;
+  readonly generation: number;
+  readonly bytes: number;
+  readonly method: number;
+  readonly endpoint: number;
+  readonly plan: number;
+  readonly peer: string;
+  readonly headers: readonly [string, string][];
+}
+
+/** What a fake shard says of itself. */
+export interface FakeStatus {
+  /** Reply body bytes sent, and bytes of credit returned for them. */
+  readonly sentBytes: number;
+  readonly creditedBytes: number;
+  readonly cancels: readonly number[];
+  readonly open: number;
+  readonly shard: number;
 }
 
 /** One edge under test. */
@@ -163,10 +187,10 @@ export class Harness {
 
   /** The response with its body still to come. */
   open(call: Call): Promise<IncomingMessage> {
-    const { method = 'POST', path = '/mcp', headers = {}, body } = call;
+    const { method = 'POST', path = '/mcp', headers = {}, body, signal } = call;
     return new Promise((resolve, reject) => {
       const outgoing = request(
-        { host: '127.0.0.1', port: this.port, agent: this.#agent, method, path, headers },
+        { host: '127.0.0.1', port: this.port, agent: this.#agent, method, path, headers, signal },
         resolve,
       );
       outgoing.on('error', reject);

@@ -41,7 +41,7 @@ const BEAT_MS = 200;
 
 export default function run(task) {
   if (task.plan.upstreams[0]?.name === 'broken') throw new Error('told to fail at start');
-  return new Promise((resolve) => new FakeShard(task, resolve).start());
+  return new Promise((resolve, reject) => new FakeShard(task, resolve, reject).start());
 }
 
 class Exchange {
@@ -131,6 +131,14 @@ const METHODS = {
       ...open,
     });
   },
+  /** Says how many bytes arrived, but not which. */
+  size(exchange) {
+    exchange.result({ bytes: exchange.bytes });
+  },
+  /** Generations it is joined with. */
+  peers(exchange) {
+    exchange.result({ joined: exchange.shard.peers });
+  },
   /** Waits for `release`. */
   hold(exchange) {
     exchange.shard.held.push(exchange);
@@ -215,7 +223,7 @@ const METHODS = {
 };
 
 class FakeShard {
-  constructor(task, resolve) {
+  constructor(task, resolve, reject) {
     const { region, layout, shardIndex, controlPort } = task;
     checkRegion(region, layout);
     this.task = task;
@@ -224,7 +232,9 @@ class FakeShard {
     this.held = [];
     this.waiting = [];
     this.sentBytes = 0;
+    this.creditedBytes = 0;
     this.cancels = [];
+    this.peers = [...task.peers];
     this.plans = new Set([task.plan.number]);
     this.view = new OpenView();
     const thread = shardThread(layout, shardIndex);
@@ -242,7 +252,7 @@ class FakeShard {
       () => this.turn(),
     );
     this.port = controlPort;
-    this.fail = () => undefined;
+    this.fail = reject;
   }
 
   start() {
@@ -277,15 +287,18 @@ class FakeShard {
         ? { kind: 'planRefused', number: message.plan.number, reason: 'told to refuse' }
         : { kind: 'planTaken', number: message.plan.number };
       this.port.postMessage(answer);
+    } else if (message.kind === 'peerJoined') {
+      this.peers[message.shard] = message.generation;
     } else if (message.kind === 'peerLost') {
+      this.peers[message.shard] = 0;
       this.port.postMessage({
         kind: 'peerLeft',
         shard: message.shard,
         generation: message.generation,
       });
     } else if (message.kind === 'statusAsk') {
-      const { sentBytes, cancels, exchanges } = this;
-      const status = { sentBytes, cancels, open: exchanges.size, shard: this.task.shardIndex };
+      const { sentBytes, creditedBytes, cancels, exchanges } = this;
+      const status = { sentBytes, creditedBytes, cancels, open: exchanges.size, shard: this.task.shardIndex };
       this.port.postMessage({ kind: 'status', ask: message.ask, status });
     } else if (message.kind === 'stop') {
       this.port.postMessage({ kind: 'stopped' });
@@ -303,6 +316,7 @@ class FakeShard {
       if ((flags & FLAG_FIN) !== 0) this.handle(exchange);
     } else if (kind === FRAME_CREDIT) {
       exchange.credit += aux;
+      this.creditedBytes += aux;
       exchange.flush();
     } else if (kind === FRAME_CANCEL) {
       this.cancels.push(aux);
