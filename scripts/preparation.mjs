@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs'; // prettier-ignore
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs'; // prettier-ignore
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,8 +16,9 @@ const LOCK = join(ROOT, 'package-lock.json');
 const INSTALLED = join(ROOT, 'node_modules', '.package-lock.json');
 const LOCK_SEEN = join(ROOT, 'node_modules', '.lock-seen');
 
-/** The projects of `tsc -b` that a running gateway needs; without a list, all of them. */
+/** The projects of `tsc -b` that a running gateway needs. */
 export const RUN_PROJECTS = ['shared', 'src', 'workers'];
+const ALL_PROJECTS = [...RUN_PROJECTS, 'test', 'perf'];
 
 /** Says what is wrong with this Node, or null. */
 export function nodeProblem() {
@@ -62,8 +63,9 @@ export function run(command, args, options = {}) {
 export function npm(args, options = {}) {
   const env = { ...npmEnvironment(), ...options.env };
   const started = process.env.npm_execpath;
-  if (started?.endsWith('.js'))
-    {return run(process.execPath, [started, ...args], { ...options, env });}
+  if (started?.endsWith('.js')) {
+    return run(process.execPath, [started, ...args], { ...options, env });
+  }
   return run('npm', args, { ...options, env, shell: process.platform === 'win32' });
 }
 
@@ -91,11 +93,19 @@ export async function install() {
 
 /** Builds what changed. @returns an exit code */
 export async function build(projects = []) {
-  const isWhole = projects.length === 0;
-  const folders = isWhole ? ['shared', 'src', 'workers', 'test', 'perf'] : projects;
+  const folders = projects.length === 0 ? ALL_PROJECTS : projects;
   if (isBuilt(folders)) return 0;
   console.log('building (tsc -b)');
-  return run(process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-b', ...projects]);
+  const started = new Date();
+  const compiler = join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc');
+  const code = await run(process.execPath, [compiler, '-b', ...projects]);
+  if (code !== 0) return code;
+  for (const folder of folders) {
+    const stamp = stampOf(folder);
+    writeFileSync(stamp, '');
+    utimesSync(stamp, started, started); // what changed while it was built is built again
+  }
+  return 0;
 }
 
 /** A touched lockfile with the same content is no reason to install anew. */
@@ -109,14 +119,21 @@ function lockDigest() {
   return createHash('sha256').update(readFileSync(LOCK)).digest('hex');
 }
 
+/** The compiler leaves its own traces also when it found errors; these tell that it did not. */
+function stampOf(folder) {
+  return join(ROOT, 'dist', `.${folder}-built`);
+}
+
 function isBuilt(folders) {
-  const infos = folders.map((folder) => join(ROOT, 'dist', `${folder}.tsbuildinfo`));
-  if (!infos.every((info) => existsSync(info))) return false;
-  const built = Math.min(...infos.map((info) => statSync(info).mtimeMs));
-  const configured = ['tsconfig.json', 'tsconfig.base.json'].map((name) => join(ROOT, name));
-  return (
-    Math.max(...configured.map((file) => statSync(file).mtimeMs), ...folders.map(newest)) < built
-  );
+  const stamps = folders.map(stampOf);
+  if (!stamps.every((stamp) => existsSync(stamp))) return false;
+  const built = Math.min(...stamps.map((stamp) => statSync(stamp).mtimeMs));
+  const settings = ['tsconfig.json', 'tsconfig.base.json', 'package-lock.json'];
+  const changed = [
+    ...settings.map((name) => statSync(join(ROOT, name)).mtimeMs),
+    ...folders.map(newest),
+  ];
+  return Math.max(...changed) < built;
 }
 
 /** When anything in a folder changed last; a folder's own time tells of files that are gone. */
@@ -137,8 +154,9 @@ function npmEnvironment() {
   const env = { ...process.env };
   const prefix = dirname(dirname(realpathSync(process.execPath)));
   if (existsSync(join(prefix, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= prefix;
-  if (!isWritable(env.HOME) && process.platform !== 'win32')
-    {env.HOME = mkdtempSync(join(tmpdir(), 'sluice-home-'));}
+  if (!isWritable(env.HOME) && process.platform !== 'win32') {
+    env.HOME = mkdtempSync(join(tmpdir(), 'sluice-home-'));
+  }
   return env;
 }
 
