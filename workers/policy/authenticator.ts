@@ -166,14 +166,8 @@ export class Authenticator {
       const credential = known === undefined ? this.#copy(method.source, bytes, spans) : known;
       credentials[method.source] = credential;
       if (credential === null) continue;
-      const remembered = this.#cache.find(
-        method.source,
-        credential.bytes,
-        0,
-        credential.bytes.length,
-        nowWallMs,
-      );
-      if (remembered !== null && this.#cache.foundMethod === index) return remembered;
+      const remembered = this.#recall(index, credential, nowWallMs);
+      if (remembered !== null) return remembered;
       const verdict = method.check(credential, nowWallMs, true);
       if (verdict === null) continue;
       if (isWait(verdict)) return this.#await(index, method, credential, verdict);
@@ -206,7 +200,10 @@ export class Authenticator {
       floodRefusal: this.#flooded,
       retry: () => {
         if (this.#flood.blockedMs(address, this.#deps.nowMs()) > 0) return this.#flooded;
-        const verdict = method.check(credential, this.#deps.wallMs(), false);
+        const nowWallMs = this.#deps.wallMs();
+        const known = this.#recall(index, credential, nowWallMs);
+        if (known !== null) return known;
+        const verdict = method.check(credential, nowWallMs, false);
         if (verdict === null || isWait(verdict)) return REFUSED_UNAVAILABLE;
         return this.#conclude(index, credential, verdict, address);
       },
@@ -236,16 +233,22 @@ export class Authenticator {
   #admit(index: number, credential: Credential, accepted: Accepted): Principal {
     this.#deps.counters.accepted += 1;
     const { bytes, source } = credential;
-    // Of several that waited for one token the first has made the principal already.
     const nowWallMs = this.#deps.wallMs();
-    const known = this.#cache.find(source, bytes, 0, bytes.length, nowWallMs);
-    if (known !== null && this.#cache.foundMethod === index) return known;
+    // Of several that waited for one token the first has made the principal already.
+    const known = this.#recall(index, credential, nowWallMs);
+    if (known !== null) return known;
     const { identity, form, untilMs, isExchangeable } = accepted;
     const scopes = this.#scopeSets.of(identity.scopes);
     const principal = new Principal(identity, scopes, isExchangeable ? bytes : null, false);
-    if (known === null && nowWallMs < untilMs)
-      this.#cache.add(source, index, form, bytes, principal, untilMs);
+    if (nowWallMs < untilMs) this.#cache.add(source, index, form, bytes, principal, untilMs);
     return principal;
+  }
+
+  /** What this method made of the credential before; null: it did not, or another method decided. */
+  #recall(index: number, credential: Credential, nowWallMs: number): Principal | null {
+    const { source, bytes } = credential;
+    const principal = this.#cache.find(source, bytes, 0, bytes.length, nowWallMs);
+    return this.#cache.foundMethod === index ? principal : null;
   }
 
   #refuse(method: string, reason: string, address: Uint32Array): AuthRefusal {

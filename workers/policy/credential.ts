@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { KEY_ID_CHARS_MAX } from './policy-limits.ts';
 import { isClaims } from './claims.ts';
+import type { Claims } from './claims.ts';
 
 /** Bearer token of the Authorization field; API key headers are `SOURCE_HEADER + index`. */
 export const SOURCE_BEARER = 0;
@@ -68,20 +69,25 @@ function readSignedToken(text: string): SignedToken | null {
   const header = readPart(parts[1] ?? '');
   const claims = readPart(parts[2] ?? '');
   if (header === null || claims === null) return null;
-  const { alg, kid, typ } = header;
+  const { alg, kid } = header;
   if (typeof alg !== 'string') return null;
   const keyId = typeof kid === 'string' && kid.length <= KEY_ID_CHARS_MAX ? kid : null;
   const issuer = typeof claims['iss'] === 'string' ? claims['iss'] : null;
-  let defect: string | null = null;
-  // No extension is understood here, so any `crit` must be refused (RFC 7515 §4.1.11).
-  if (header['crit'] !== undefined || header['b64'] !== undefined) defect = 'crit';
-  else if (kid !== undefined && keyId === null) defect = 'kid';
-  else if (typ !== undefined && !(typeof typ === 'string' && TYPES.includes(typ.toLowerCase())))
-    defect = 'typ';
-  return { algorithm: alg, keyId, issuer, defect };
+  return { algorithm: alg, keyId, issuer, defect: defectOf(header, keyId, parts[3] ?? '') };
 }
 
-function readPart(part: string): Readonly<Record<string, unknown>> | null {
+function defectOf(header: Claims, keyId: string | null, signature: string): string | null {
+  // The last character has bits that decode to nothing: a token must not have several spellings.
+  if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) return 'encoding';
+  // No extension is understood here, so any `crit` must be refused (RFC 7515 §4.1.11).
+  if (header['crit'] !== undefined || header['b64'] !== undefined) return 'crit';
+  if (header['kid'] !== undefined && keyId === null) return 'kid';
+  const { typ } = header;
+  if (typ === undefined) return null;
+  return typeof typ === 'string' && TYPES.includes(typ.toLowerCase()) ? null : 'typ';
+}
+
+function readPart(part: string): Claims | null {
   try {
     const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'));
     return isClaims(value) ? value : null;

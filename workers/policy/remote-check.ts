@@ -148,10 +148,8 @@ export class RemoteCheck implements AuthMethod {
   #refuse(flight: Flight, reason: string): AuthRefusal {
     flight.credential.reason = reason;
     if (this.#refused.size >= REMOTE_REFUSED_MAX) {
-      for (const oldest of this.#refused.keys()) {
-        this.#refused.delete(oldest);
-        break;
-      }
+      const oldest = this.#refused.keys().next().value;
+      if (oldest !== undefined) this.#refused.delete(oldest);
     }
     this.#refused.set(flight.name, this.#deps.nowMs() + REMOTE_REFUSED_MS);
     return REFUSED_INVALID;
