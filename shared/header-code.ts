@@ -22,6 +22,10 @@ export const HEADER_BAGGAGE = 11;
 export const HEADER_ORIGIN = 12;
 /** The client's certificate as the edge saw it, in the form of RFC 9440 §2.1. */
 export const HEADER_CLIENT_CERT = 13;
+/** The Host that the edge checked and took the request for. */
+export const HEADER_HOST = 14;
+/** Names the gateway in answers where no public URL is configured. The edge has checked it. */
+export const HEADER_HOST = 14;
 
 export const HEADER_WWW_AUTHENTICATE = 20;
 export const HEADER_RETRY_AFTER = 21;
@@ -47,6 +51,8 @@ const NAMES: readonly (readonly [code: number, name: string])[] = [
   [HEADER_BAGGAGE, 'baggage'],
   [HEADER_ORIGIN, 'origin'],
   [HEADER_CLIENT_CERT, 'client-cert'],
+  [HEADER_HOST, 'host'],
+  [HEADER_HOST, 'host'],
   [HEADER_WWW_AUTHENTICATE, 'www-authenticate'],
   [HEADER_RETRY_AFTER, 'retry-after'],
   [HEADER_ALLOW, 'allow'],
@@ -55,6 +61,12 @@ const NAMES: readonly (readonly [code: number, name: string])[] = [
   [HEADER_CACHE_CONTROL, 'cache-control'],
   [HEADER_X_ACCEL_BUFFERING, 'x-accel-buffering'],
 ];
+
+/**
+ * Fields that the edge vouches for: it writes them itself, by code, after its own checks. They are not
+ * found by name, so that nothing a client wrote under these names passes for the edge's word.
+ */
+const VOUCHED: number = (1 << HEADER_CLIENT_CERT) | (1 << HEADER_HOST);
 
 /** Longest known name, and so the end of the table below. */
 const NAME_BYTES_MAX = 20;
@@ -69,9 +81,7 @@ const CODE_BY_LENGTH_AND_LETTER = new Uint8Array((NAME_BYTES_MAX + 1) * LETTERS)
 
 for (const [code, name] of NAMES) {
   NAME_BY_CODE[code] = name;
-  // A field of that name in a request was written by the client and proves nothing: to be looked up
-  // by name it would have to be believed.
-  if (code === HEADER_CLIENT_CERT) continue;
+  if ((VOUCHED & (1 << code)) !== 0) continue;
   const cell = name.length * LETTERS + (name.charCodeAt(0) & (LETTERS - 1));
   assert(
     CODE_BY_LENGTH_AND_LETTER[cell] === 0,
@@ -81,7 +91,7 @@ for (const [code, name] of NAMES) {
   CODE_BY_LENGTH_AND_LETTER[cell] = code;
 }
 
-/** The code of a field name in lower case; HEADER_OTHER for unknown names and for `client-cert`. */
+/** The code of a name in lower case; HEADER_OTHER for unknown names and for fields the edge vouches for. */
 export function headerCode(name: string): number {
   const length = name.length;
   if (length === 0 || length > NAME_BYTES_MAX) return HEADER_OTHER;
