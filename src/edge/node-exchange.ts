@@ -4,6 +4,7 @@ import { assert } from '../../shared/assert.ts';
 import { isFieldSafe } from './framing-rules.ts';
 import type { HttpExchange, HttpListener } from './http-port.ts';
 import { ADDRESS_BYTES, parseAddress } from './peer-address.ts';
+import type { RefusalName } from './refusal-reply.ts';
 
 const EMPTY = new Uint8Array(0);
 
@@ -14,8 +15,9 @@ export interface NodeHost {
   readonly isStopping: boolean;
   /** The exchange ended; its connection may carry the next one. */
   onEnded(exchange: NodeExchange): void;
-  /** Answers 413 in the server's own name and closes. */
-  refuseBody(exchange: NodeExchange): void;
+  readonly bodyTimeoutMs: number;
+  /** Answers in the server's own name, tells the listener that the exchange is over, and closes. */
+  refuseBody(exchange: NodeExchange, name: RefusalName): void;
 }
 
 export class NodeExchange implements HttpExchange {
@@ -30,6 +32,7 @@ export class NodeExchange implements HttpExchange {
   readonly #family: 4 | 6;
   #bodyBytes = 0;
   #isStalled = false;
+  #bodyTimer: NodeJS.Timeout | undefined;
 
   constructor(host: NodeHost, request: IncomingMessage, response: ServerResponse) {
     this.#host = host;
@@ -45,14 +48,17 @@ export class NodeExchange implements HttpExchange {
   /** Passes the body on to the listener. */
   readBody(): void {
     const { request } = this;
+    const { bodyBytesMax, bodyTimeoutMs, listener } = this.#host;
+    this.#bodyTimer = setTimeout(() => this.#host.refuseBody(this, 'BODY_TIMEOUT'), bodyTimeoutMs);
     request.on('data', (chunk: Buffer) => {
       if (!this.isOpen) return;
       this.#bodyBytes += chunk.length;
-      if (this.#bodyBytes > this.#host.bodyBytesMax) this.#host.refuseBody(this);
-      else this.#host.listener.onBody(this, chunk, false);
+      if (this.#bodyBytes > bodyBytesMax) this.#host.refuseBody(this, 'BODY_TOO_LARGE');
+      else listener.onBody(this, chunk, false);
     });
     request.on('end', () => {
-      if (this.isOpen) this.#host.listener.onBody(this, EMPTY, true);
+      clearTimeout(this.#bodyTimer);
+      if (this.isOpen) listener.onBody(this, EMPTY, true);
     });
   }
 
@@ -154,6 +160,7 @@ export class NodeExchange implements HttpExchange {
 
   #finish(): void {
     this.isOpen = false;
+    clearTimeout(this.#bodyTimer);
     this.#host.onEnded(this);
   }
 }

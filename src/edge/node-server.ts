@@ -31,6 +31,7 @@ class NodeServer implements HttpServer, NodeHost {
   readonly description = 'node:http';
   readonly listener: HttpListener;
   readonly bodyBytesMax: number;
+  readonly bodyTimeoutMs: number;
   isStopping = false;
   readonly #options: HttpServerOptions;
   readonly #server: Server;
@@ -42,11 +43,12 @@ class NodeServer implements HttpServer, NodeHost {
     this.#options = options;
     this.listener = options.listener;
     this.bodyBytesMax = options.bodyBytesMax;
+    this.bodyTimeoutMs = options.bodyTimeoutMs;
     this.#server = createServer(
       {
         maxHeaderSize: options.headerBytesMax,
         headersTimeout: options.headersTimeoutMs,
-        requestTimeout: options.headersTimeoutMs + options.bodyTimeoutMs,
+        requestTimeout: options.headersTimeoutMs + options.bodyTimeoutMs, // for bodies nobody reads
         keepAliveTimeout: options.idleTimeoutMs,
         connectionsCheckingInterval: CHECK_MS,
         insecureHTTPParser: false,
@@ -95,8 +97,8 @@ class NodeServer implements HttpServer, NodeHost {
     if (this.#running.get(socket) === exchange) this.#running.delete(socket);
   }
 
-  refuseBody(exchange: NodeExchange): void {
-    this.#refuse(exchange.request.socket, 'BODY_TOO_LARGE');
+  refuseBody(exchange: NodeExchange, name: RefusalName): void {
+    this.#refuse(exchange.request.socket, name);
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
