@@ -22,9 +22,7 @@ export const HEADER_BAGGAGE = 11;
 export const HEADER_ORIGIN = 12;
 /** The client's certificate as the edge saw it, in the form of RFC 9440 §2.1. */
 export const HEADER_CLIENT_CERT = 13;
-/** The Host that the edge checked and took the request for. */
-export const HEADER_HOST = 14;
-/** Names the gateway in answers where no public URL is configured. The edge has checked it. */
+/** The Host as the edge checked it; names the gateway in answers where no public URL is configured. */
 export const HEADER_HOST = 14;
 
 export const HEADER_WWW_AUTHENTICATE = 20;
@@ -51,7 +49,6 @@ const NAMES: readonly (readonly [code: number, name: string])[] = [
   [HEADER_BAGGAGE, 'baggage'],
   [HEADER_ORIGIN, 'origin'],
   [HEADER_CLIENT_CERT, 'client-cert'],
-  [HEADER_HOST, 'host'],
   [HEADER_HOST, 'host'],
   [HEADER_WWW_AUTHENTICATE, 'www-authenticate'],
   [HEADER_RETRY_AFTER, 'retry-after'],
