@@ -41,7 +41,7 @@ export function storeResult(
       out.resultTypeKey = key;
       const isString = isPlainString(bytes, start);
       out.resultTypeStart = isString ? start + 1 : -1;
-      out.resultTypeEnd = isString ? end - 1 : -1;
+      out.resultTypeEnd = end - 1;
       return;
     }
     case RESULT_TTL:

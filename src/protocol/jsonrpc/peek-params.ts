@@ -38,6 +38,7 @@ import {
 } from './member.ts';
 import type { Peek } from './peek-record.ts';
 import { isPlainName, isPlainString, peekState } from './peek-state.ts';
+import { scan, STRING_ESCAPE } from './token.ts';
 import { PEEK_INVALID_PARAMS, PEEK_INVALID_REQUEST } from './verdict.ts';
 
 /** Longest name of a tool or prompt. The specification asks for 128; prefixes need room as well. */
@@ -45,6 +46,7 @@ export const NAME_BYTES_MAX = 256;
 /** Longest URI, as most HTTP servers have it. */
 export const URI_BYTES_MAX = 8192;
 
+const QUOTE = 0x22;
 const BRACE_OPEN = 0x7b;
 
 /** A member of `params`: what routing looks at. */
@@ -179,7 +181,7 @@ export function storeMeta(
       out.metaVersionKey = key;
       const isString = isPlainString(bytes, start);
       out.metaVersionStart = isString ? start + 1 : -1;
-      out.metaVersionEnd = isString ? end - 1 : -1;
+      out.metaVersionEnd = end - 1;
       return;
     }
     case META_CAPABILITIES:
@@ -209,6 +211,10 @@ export function storeMeta(
   }
 }
 
+/**
+ * Trace context is read for our own spans alone and may well hold quotes (W3C Trace Context, 3.3.1.3),
+ * so an escaped one is left unread rather than rewritten.
+ */
 function storeTraceMeta(
   bytes: Uint8Array,
   member: number,
@@ -216,25 +222,24 @@ function storeTraceMeta(
   end: number,
   out: Peek,
 ): void {
+  if (member === META_SUBSCRIPTION_ID) {
+    out.subscriptionIdStart = start;
+    out.subscriptionIdEnd = end;
+    return;
+  }
+  if (bytes[start] !== QUOTE || (scan.string & STRING_ESCAPE) !== 0) return;
   switch (member) {
     case META_TRACEPARENT:
-      if (!isPlainString(bytes, start)) return;
       out.traceparentStart = start + 1;
       out.traceparentEnd = end - 1;
       return;
     case META_TRACESTATE:
-      if (!isPlainString(bytes, start)) return;
       out.tracestateStart = start + 1;
       out.tracestateEnd = end - 1;
       return;
     case META_BAGGAGE:
-      if (!isPlainString(bytes, start)) return;
       out.baggageStart = start + 1;
       out.baggageEnd = end - 1;
-      return;
-    case META_SUBSCRIPTION_ID:
-      out.subscriptionIdStart = start;
-      out.subscriptionIdEnd = end;
   }
 }
 

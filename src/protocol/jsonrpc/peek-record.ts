@@ -81,7 +81,10 @@ export class Peek {
   metaStart = -1;
   metaEnd = -1;
   metaKey = -1;
-  /** The key is there (a claim of the modern era) though the value is no string: start is -1. */
+  /**
+   * The key is there (a claim of the modern era) though the value is no string: then the start is -1.
+   * The end is one before that of the token in any case.
+   */
   metaVersionKey = -1;
   metaVersionStart = -1;
   metaVersionEnd = -1;
@@ -127,6 +130,7 @@ export class Peek {
   errorDataEnd = -1;
   /** 1 where the result says `"isError": true`. */
   isError = 0;
+  /** As with `metaVersion`. */
   resultTypeKey = -1;
   resultTypeStart = -1;
   resultTypeEnd = -1;

@@ -74,7 +74,7 @@ export function escapedBytesMax(bytes: number): number {
 
 /**
  * Writes UTF-8 text as the content of a JSON string, without its quotes. Escaped are: quote, backslash,
- * controls, DEL, and U+0085, U+2028, U+2029, at which some line readers split.
+ * controls, and U+0085, U+2028, U+2029, at which some line readers split.
  */
 export function writeEscaped(
   text: Uint8Array,
@@ -89,7 +89,7 @@ export function writeEscaped(
       out[at] = 0x5c;
       out[at + 1] = byte;
       at += 2;
-    } else if (byte < 0x20 || byte === 0x7f) {
+    } else if (byte < 0x20) {
       at = writeUnit(byte, out, at);
     } else if (byte === 0xc2 && text[i + 1] === 0x85 && i + 1 < end) {
       at = writeUnit(0x85, out, at);

@@ -1,0 +1,107 @@
+/**
+ * A message made from another one: what changes is a short list of edits, the bytes between are copied.
+ *
+ * The list is kept in the order of the source. Edits never overlap; insertions at one place appear in
+ * the order they were added. Nothing is copied before `write`, so the size is known exactly and `out`
+ * is never overrun.
+ */
+import { assert } from '../../../shared/assert.ts';
+import { copyBytes } from './write.ts';
+
+/** Edits in one message: six tokens, six cuts and three insertions are the most that is asked for. */
+const EDITS_MAX = 24;
+
+const COMMA = 0x2c;
+const EMPTY = new Uint8Array(0);
+
+export class Splice {
+  readonly #starts = new Int32Array(EDITS_MAX);
+  readonly #ends = new Int32Array(EDITS_MAX);
+  readonly #texts: Uint8Array[] = new Array<Uint8Array>(EDITS_MAX).fill(EMPTY);
+  readonly #textStarts = new Int32Array(EDITS_MAX);
+  readonly #textEnds = new Int32Array(EDITS_MAX);
+  #count = 0;
+  #grown = 0;
+
+  /** Forgets all edits. */
+  reset(): void {
+    this.#count = 0;
+    this.#grown = 0;
+  }
+
+  /** Bytes that `write` will write for `[start, end)` of the source. */
+  size(start: number, end: number): number {
+    return end - start + this.#grown;
+  }
+
+  /** Puts `text[textStart, textEnd)` in the place of `[start, end)`. */
+  replace(start: number, end: number, text: Uint8Array, textStart: number, textEnd: number): void {
+    assert(this.#count < EDITS_MAX, 'an edit fits the list', this.#count);
+    let slot = this.#count;
+    while (slot > 0 && this.#starts[slot - 1]! > start) {
+      this.#starts[slot] = this.#starts[slot - 1]!;
+      this.#ends[slot] = this.#ends[slot - 1]!;
+      this.#texts[slot] = this.#texts[slot - 1]!;
+      this.#textStarts[slot] = this.#textStarts[slot - 1]!;
+      this.#textEnds[slot] = this.#textEnds[slot - 1]!;
+      slot -= 1;
+    }
+    this.#starts[slot] = start;
+    this.#ends[slot] = end;
+    this.#texts[slot] = text;
+    this.#textStarts[slot] = textStart;
+    this.#textEnds[slot] = textEnd;
+    this.#count += 1;
+    this.#grown += textEnd - textStart - (end - start);
+  }
+
+  insert(at: number, text: Uint8Array): void {
+    this.replace(at, at, text, 0, text.length);
+  }
+
+  /**
+   * Cuts one member out of an object together with one comma. Cut the members of one object from left
+   * to right.
+   *
+   * @param key the opening quote of the member's key
+   * @param valueEnd the index after its value
+   */
+  cutMember(bytes: Uint8Array, key: number, valueEnd: number): void {
+    let before = key - 1;
+    while (isSpace(bytes[before]!)) before -= 1;
+    // A comma that an earlier cut took already leaves this member the first one again.
+    if (bytes[before] === COMMA && !this.#isCut(before)) {
+      this.replace(before, valueEnd, EMPTY, 0, 0);
+      return;
+    }
+    let after = valueEnd;
+    while (isSpace(bytes[after]!)) after += 1;
+    this.replace(key, bytes[after] === COMMA ? after + 1 : valueEnd, EMPTY, 0, 0);
+  }
+
+  #isCut(at: number): boolean {
+    for (let i = 0; i < this.#count; i += 1) {
+      if (this.#starts[i]! <= at && at < this.#ends[i]!) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Writes `bytes[start, end)` with all edits to `out[at…]`, which has room for `size(start, end)`.
+   *
+   * @returns the index after the last byte written
+   */
+  write(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+    let from = start;
+    for (let i = 0; i < this.#count; i += 1) {
+      at = copyBytes(bytes, from, this.#starts[i]!, out, at);
+      at = copyBytes(this.#texts[i]!, this.#textStarts[i]!, this.#textEnds[i]!, out, at);
+      from = this.#ends[i]!;
+    }
+    return copyBytes(bytes, from, end, out, at);
+  }
+}
+
+function isSpace(byte: number): boolean {
+  return byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
+}
