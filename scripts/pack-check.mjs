@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 
-import { ROOT } from './preparation.mjs';
+import { npmEnvironment, ROOT } from './preparation.mjs';
 
 const run = promisify(execFile);
 const problems = [];
@@ -27,7 +27,8 @@ async function step(name, work) {
 
 const tool = (name, args) =>
   run(join(ROOT, 'node_modules', '.bin', name), args, { cwd: ROOT, shell });
-const npm = (args, cwd) => run('npm', args, { cwd, shell, maxBuffer: 64 * 1024 * 1024 });
+const npm = (args, cwd) =>
+  run('npm', args, { cwd, shell, env: npmEnvironment(), maxBuffer: 64 * 1024 * 1024 });
 
 let archive = '';
 await step('npm pack', async () => {
@@ -72,8 +73,9 @@ function judgeFiles(paths) {
     if (!there.has(path)) problems.push(`missing in the package: ${path}`);
   }
   for (const path of paths) {
-    if (/(^|\/)(test|perf|node_modules|coverage)\//.test(path))
-      {problems.push(`does not belong there: ${path}`);}
+    if (/(^|\/)(test|perf|node_modules|coverage)\//.test(path)) {
+      problems.push(`does not belong there: ${path}`);
+    }
     if (/\.(tsbuildinfo|tgz|log)$/.test(path)) problems.push(`does not belong there: ${path}`);
     if (/(?<!\.d)\.ts$/.test(path)) problems.push(`source in the package: ${path}`);
     const source = /^dist\/(.*)\.(?:js|d\.ts)$/.exec(path)?.[1];
@@ -107,6 +109,7 @@ async function tryInstalled(tarball) {
   const examples = join(home, 'node_modules', 'mcp-sluice', 'examples');
   const math = run(process.execPath, [join(examples, 'math.js')], { cwd: home });
   math.child.stdin.end('{"jsonrpc":"2.0","id":1,"method":"ping"}\n');
-  if (!(await math).stdout.includes('"result":{}'))
-    {problems.push('examples/math.js does not answer');}
+  if (!(await math).stdout.includes('"result":{}')) {
+    problems.push('examples/math.js does not answer');
+  }
 }

@@ -150,7 +150,7 @@ function newest(folder) {
  * What npm needs to know: where Node's headers lie, so that the optional addon builds without a
  * download, and a home to keep its cache in where there is none.
  */
-function npmEnvironment() {
+export function npmEnvironment() {
   const env = { ...process.env };
   const prefix = dirname(dirname(realpathSync(process.execPath)));
   if (existsSync(join(prefix, 'include', 'node', 'node.h'))) env.npm_config_nodedir ??= prefix;

@@ -7,6 +7,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -15,6 +16,7 @@ import { pathToFileURL } from 'node:url';
 import { build, install, ROOT, RUN_PROJECTS } from './preparation.mjs';
 
 const DATA_PORT = 9001;
+const PARENT_LOOK_MS = 1000;
 
 process.chdir(ROOT);
 const code = (await install()) || (await build(RUN_PROJECTS));
@@ -26,6 +28,7 @@ if (args.length === 0 || args[0].startsWith('-')) args.unshift('examples/gateway
 const isExample = /(^|[\\/])examples[\\/][^\\/]+\.yaml$/.test(args[0]);
 if (isExample && process.env.DATA_URL === undefined) process.env.DATA_URL = await startData();
 
+if (process.env.npm_lifecycle_event !== undefined) endWithNpm();
 const bin = join(ROOT, 'bin', 'sluice.js');
 process.argv = [process.execPath, bin, 'serve', ...args];
 await import(pathToFileURL(bin).href);
@@ -61,4 +64,29 @@ function isFree(port) {
     probe.once('error', () => resolve(false));
     probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
+}
+
+/**
+ * npm starts this through a shell. A signal that is sent to npm alone ends npm, and sometimes the
+ * shell, and never gets here: the gateway would hold its port with nobody left who knows of it.
+ */
+function endWithNpm() {
+  const shell = process.ppid;
+  const npm = parentOf(shell);
+  const timer = setInterval(() => {
+    if (process.ppid === shell && parentOf(shell) === npm) return;
+    clearInterval(timer);
+    process.kill(process.pid, 'SIGTERM');
+  }, PARENT_LOOK_MS);
+  timer.unref();
+}
+
+/** Only Linux says; elsewhere the end of the shell must do. */
+function parentOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1];
+  } catch {
+    return null;
+  }
 }
