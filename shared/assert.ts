@@ -7,6 +7,10 @@
  */
 export function assert(condition: boolean, what: string, value?: unknown): asserts condition {
   if (!condition) {
-    throw new Error(value === undefined ? `assertion failed: ${what}` : `assertion failed: ${what}: ${String(value)}`);
+    throw new Error(
+      value === undefined
+        ? `assertion failed: ${what}`
+        : `assertion failed: ${what}: ${String(value)}`,
+    );
   }
 }

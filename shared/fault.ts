@@ -18,6 +18,8 @@ export interface FaultRow {
   readonly message: string;
 }
 
+// A row a line: a table is read by its columns.
+// prettier-ignore
 export const FAULTS = {
   // The message itself (JSON-RPC 2.0 §5.1; MCP basic protocol).
   PARSE_ERROR: { id: 1, cause: 'downstream', rpc: -32700, http: 400, resend: 'never', message: 'parse error: the body is not valid JSON' },
