@@ -61,6 +61,8 @@ export class RawConnection {
 export class RawServer {
   readonly connections: RawConnection[] = [];
   readonly requests: RawRequest[] = [];
+  /** Known from the start, and still after it stopped listening. */
+  port = 0;
   readonly #server: net.Server;
   readonly #waiting: { count: number; resolve: () => void }[] = [];
 
@@ -84,11 +86,8 @@ export class RawServer {
     const server = new RawServer(onRequest);
     server.#server.listen(0, host);
     await once(server.#server, 'listening');
+    server.port = (server.#server.address() as net.AddressInfo).port;
     return server;
-  }
-
-  get port(): number {
-    return (this.#server.address() as net.AddressInfo).port;
   }
 
   get url(): URL {
@@ -102,10 +101,8 @@ export class RawServer {
   }
 
   /** Stops listening, as an upstream that is going down does; connections stay. */
-  async stopListening(): Promise<void> {
-    const closed = once(this.#server, 'close');
+  stopListening(): void {
     this.#server.close();
-    if (this.connections.every((connection) => connection.socket.destroyed)) await closed;
   }
 
   async close(): Promise<void> {

@@ -256,8 +256,7 @@ export class LeanConnection {
     this.#parsedBytes = 0;
     if (HEAD.status < 200) {
       this.#interims += 1;
-      // 101 would end HTTP on this connection, and nobody asked for that.
-      if (HEAD.status === 101 || this.#interims > INTERIM_MAX) this.shut(PROTOCOL);
+      if (!isInterimSound() || this.#interims > INTERIM_MAX) this.shut(PROTOCOL);
       return after;
     }
     this.#interims = 0;
@@ -344,3 +343,12 @@ export class LeanConnection {
 }
 
 const EMPTY = Buffer.alloc(0);
+
+/**
+ * 101 would end HTTP on this connection, and nobody asked for that. The others have no body and end
+ * nothing (RFC 9110 15.2, RFC 9112 6.1); where the fields say otherwise, two readers would differ.
+ */
+function isInterimSound(): boolean {
+  if (HEAD.status === 101 || HEAD.minorVersion === 0) return false;
+  return !HEAD.hasClose && !HEAD.isChunked && HEAD.contentLength < 0;
+}
