@@ -35,8 +35,9 @@ async function request(method, params = {}) {
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream');
   const data = isStream ? text.match(/^data: (.*"(?:result|error)":.*)$/m)?.[1] : text;
   const message = JSON.parse(data || '{}');
-  if (message.result === undefined)
-    {throw new Error(message.error?.message ?? `HTTP ${response.status}`);}
+  if (message.result === undefined) {
+    throw new Error(message.error?.message ?? `HTTP ${response.status}`);
+  }
   return message.result;
 }
 

@@ -56,8 +56,9 @@ export function complete(server, { ref, argument }) {
     ref?.type === 'ref/prompt'
       ? server.prompts.find(({ name }) => name === ref.name)
       : server.templates.find(({ uriTemplate }) => uriTemplate === ref?.uri);
-  if (owner === undefined || !isObject(argument))
-    {throw new RpcError(-32602, 'invalid params: unknown reference');}
+  if (owner === undefined || !isObject(argument)) {
+    throw new RpcError(-32602, 'invalid params: unknown reference');
+  }
   const all = owner.complete?.[argument.name]?.() ?? [];
   const values = all.filter((value) => value.startsWith(String(argument.value)));
   return {
@@ -79,10 +80,12 @@ function argumentProblem({ properties = {}, required = [] }, args) {
     const isRight =
       schema.type === 'integer' ? Number.isSafeInteger(value) : typeof value === schema.type;
     if (!isRight) return `argument must be of type ${schema.type}: ${name}`;
-    if (value < schema.minimum || value > schema.maximum)
-      {return `argument is out of range: ${name}`;}
-    if (schema.enum !== undefined && !schema.enum.includes(value))
-      {return `argument must be one of ${schema.enum}: ${name}`;}
+    if (value < schema.minimum || value > schema.maximum) {
+      return `argument is out of range: ${name}`;
+    }
+    if (schema.enum !== undefined && !schema.enum.includes(value)) {
+      return `argument must be one of ${schema.enum}: ${name}`;
+    }
   }
   return null;
 }

@@ -69,10 +69,12 @@ function refuseEarly(path, { url, method, headers }) {
   if (url.split('?')[0] !== path) return [404, -32000, 'not found'];
   // No event stream of its own and no sessions to delete, hence neither GET nor DELETE.
   if (method !== 'POST') return [405, -32000, 'method not allowed'];
-  if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? ''))
-    {return [415, -32000, 'unsupported media type'];}
-  if (Number(headers['content-length'] ?? 0) > MESSAGE_BYTES_MAX)
-    {return [413, -32000, 'payload too large'];}
+  if (!/^application\/json\s*(;|$)/i.test(headers['content-type'] ?? '')) {
+    return [415, -32000, 'unsupported media type'];
+  }
+  if (Number(headers['content-length'] ?? 0) > MESSAGE_BYTES_MAX) {
+    return [413, -32000, 'payload too large'];
+  }
   return null;
 }
 

@@ -53,8 +53,9 @@ async function handle(server, message, session, notify, signal) {
   const { id } = message;
   const params = isObject(message.params) ? message.params : {};
   if (id === undefined) {
-    if (message.method === 'notifications/cancelled')
-      {session.running.get(params.requestId)?.abort();}
+    if (message.method === 'notifications/cancelled') {
+      session.running.get(params.requestId)?.abort();
+    }
     return null;
   }
   if (typeof id !== 'string' && !Number.isInteger(id)) {
@@ -83,8 +84,9 @@ function createContext(message, params, session, notify, signal) {
   const meta = params._meta ?? {};
   const token = meta.progressToken;
   const logLevel = isModern ? meta[`${META}logLevel`] : session.logLevel;
-  if (logLevel !== undefined && !LOG_LEVELS.includes(logLevel))
-    {throw new RpcError(-32602, 'invalid params: bad log level');}
+  if (logLevel !== undefined && !LOG_LEVELS.includes(logLevel)) {
+    throw new RpcError(-32602, 'invalid params: bad log level');
+  }
   return {
     isModern,
     signal,
@@ -95,8 +97,9 @@ function createContext(message, params, session, notify, signal) {
       notify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: token, progress, total, message: text } }); // prettier-ignore
     },
     log(level, data) {
-      if (logLevel === undefined || LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(logLevel))
-        {return;}
+      if (logLevel === undefined || LOG_LEVELS.indexOf(level) < LOG_LEVELS.indexOf(logLevel)) {
+        return;
+      }
       notify({
         jsonrpc: '2.0',
         method: 'notifications/message',
@@ -110,8 +113,9 @@ function createContext(message, params, session, notify, signal) {
 function checkEnvelope(message) {
   const claim = modernClaim(message);
   if (claim === undefined) return false;
-  if (typeof claim !== 'string')
-    {throw new RpcError(-32602, 'invalid params: bad protocol version', { status: 400 });}
+  if (typeof claim !== 'string') {
+    throw new RpcError(-32602, 'invalid params: bad protocol version', { status: 400 });
+  }
   if (claim !== MODERN_REVISION) {
     throw new RpcError(-32022, 'unsupported protocol version', {
       status: 400,
@@ -131,10 +135,12 @@ async function dispatch(server, method, params, context, session) {
   const run = own ?? METHODS[method];
   const isOffered =
     run !== undefined && (run.needs === undefined || server.capabilities[run.needs] !== undefined);
-  if (!isOffered)
-    {throw new RpcError(-32601, 'method not found', { status: context.isModern ? 404 : 200 });}
-  if (run.isList && params.cursor !== undefined)
-    {throw new RpcError(-32602, 'invalid params: bad cursor');}
+  if (!isOffered) {
+    throw new RpcError(-32601, 'method not found', { status: context.isModern ? 404 : 200 });
+  }
+  if (run.isList && params.cursor !== undefined) {
+    throw new RpcError(-32602, 'invalid params: bad cursor');
+  }
   const result = await run.call(server, params, context, session);
   if (!context.isModern) return result;
   const cache = run.ttlMs === undefined ? {} : { ttlMs: run.ttlMs, cacheScope: 'public' };

@@ -265,8 +265,9 @@ describe('the example client', () => {
     example = new ExampleProcess('client.js', [data.url, 'query', '{"field":"id","contains":"1"}']);
     expect(await example.line()).toBe('tools: query');
     const rest: string[] = [];
-    for (let line = await example.line(); line !== null; line = await example.line())
-      {rest.push(line);}
+    for (let line = await example.line(); line !== null; line = await example.line()) {
+      rest.push(line);
+    }
     expect(rest.join('\n')).toContain("name: 'Ada Lovelace'");
     expect(await example.exited).toEqual([0, null]);
 
