@@ -266,7 +266,7 @@ export class Edge implements SupervisorHooks<unknown> {
   #makeShard(shard: number): PumpedShard {
     const { layout, region } = this;
     const doorbell = new Doorbell(region, layout.doorbells[shardThread(layout, shard)]!);
-    const proxy = new ShardProxy(shard, doorbell, this.#budget, layout.ringInBytes);
+    const proxy = new ShardProxy(shard, doorbell, this.#budget, this.#counters, layout.ringInBytes);
     const cells = new ExchangeCells(region, layout.exchangeCells[shard]!);
     return new PumpedShard(proxy, new ReplyWriter(proxy, cells, this.#counters));
   }

@@ -7,14 +7,15 @@
  *      | open head  |  header block         |
  *      +------------+-----------------------+
  *
- * Only fields that a shard needs get in: those with a request code, `mcp-param-*`, and names the plan
- * asks for. They carry visible ASCII, blanks and tabs alone (what RFC 9110 §5.5 recommends; MCP wraps
+ * Only fields that a shard needs get in: those with a request code, `mcp-param-*`, names the plan asks
+ * for, and the Host, which the edge vouches for by writing it once it was checked. They carry visible ASCII, blanks and tabs alone (what RFC 9110 §5.5 recommends; MCP wraps
  * anything else in Base64), so that no two readers of them can disagree.
  */
 import {
   HEADER_ACCEPT,
   HEADER_BAGGAGE,
   HEADER_CLIENT_CERT,
+  HEADER_HOST,
   HEADER_MCP_SESSION_ID,
   HEADER_ORIGIN,
   HEADER_OTHER,
@@ -95,7 +96,7 @@ export class RequestHead {
     else if (asked.length > 0 && asked.includes(name)) this.#addOther(name, value);
   }
 
-  /** All fields are there: writes the open head before them, with the client that trusted proxies name. */
+  /** All fields are there and were checked: writes the open head before them, with the client that trusted proxies name. */
   finish(
     exchange: HttpExchange,
     method: number,
@@ -104,6 +105,7 @@ export class RequestHead {
     arrivalUs: number,
     trustedProxies: readonly PlanAddressRange[],
   ): void {
+    this.#write(HEADER_HOST, null, this.host);
     const open = this.#open;
     open.method = method;
     open.endpoint = endpoint;

@@ -18,6 +18,8 @@ import {
 } from '../../shared/frame-kind.ts';
 import { FRAME_HEADER_BYTES } from '../../shared/frame-descriptor.ts';
 import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
+import { COUNTERS } from '../../shared/counter-catalogue.ts';
+import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { Doorbell } from '../../shared/doorbell.ts';
 import type { RingWriter } from '../../shared/ring-writer.ts';
 import type { BodyBudget } from './body-budget.ts';
@@ -25,6 +27,8 @@ import { ConnectionTable } from './connection-table.ts';
 import type { EdgeExchange } from './connection-table.ts';
 import type { HttpExchange } from './http-server.ts';
 
+/** See `#ringSoon`. */
+const FRAMES_PER_RING = 16;
 const NO_BYTES = new Uint8Array(0);
 
 export class ShardProxy {
@@ -35,24 +39,42 @@ export class ShardProxy {
   /** Whether the shard said `ready` and takes new exchanges. */
   isRunning: boolean;
   readonly #doorbell: Doorbell;
+  readonly #counters: CounterBlock;
   readonly #budget: BodyBudget;
   /** What the rest of a large body leaves free for others: a claim this large must still be granted. */
   readonly #reservePayloadBytes: number;
   readonly #framePayloadBytesMax: number;
   #writer: RingWriter | null;
+  /** Frames written since the doorbell was last rung. */
+  #unrung: number;
+  #isRingDue: boolean;
+  readonly #ringNow: () => void;
   #controlQueue: EdgeExchange[];
   #bodyQueue: EdgeExchange[];
 
-  constructor(index: number, doorbell: Doorbell, budget: BodyBudget, ringBytes: number) {
+  constructor(
+    index: number,
+    doorbell: Doorbell,
+    budget: BodyBudget,
+    counters: CounterBlock,
+    ringBytes: number,
+  ) {
     this.index = index;
     this.table = new ConnectionTable(index);
     this.generation = 0;
     this.isRunning = false;
     this.#doorbell = doorbell;
+    this.#counters = counters;
     this.#budget = budget;
     this.#reservePayloadBytes = ringBytes / 4 - FRAME_HEADER_BYTES;
     this.#framePayloadBytesMax = Math.min(FRAME_BYTES_MAX, ringBytes / 4) - FRAME_HEADER_BYTES;
     this.#writer = null;
+    this.#unrung = 0;
+    this.#isRingDue = false;
+    this.#ringNow = () => {
+      this.#isRingDue = false;
+      if (this.#unrung > 0) this.ring();
+    };
     this.#controlQueue = [];
     this.#bodyQueue = [];
   }
@@ -79,7 +101,22 @@ export class ShardProxy {
 
   /** Wakes the shard if it sleeps. */
   ring(): void {
-    this.#doorbell.ring();
+    this.#unrung = 0;
+    if (this.#doorbell.ring()) this.#counters.add(COUNTERS.DOORBELLS.id);
+  }
+
+  /**
+   * Wakes the shard at the end of this event loop turn, after all sockets had theirs: waking costs a
+   * system call, and a shard faster than its requests come would sleep and be woken once for each. Some
+   * frames are enough reason not to wait, so that the shard works while the edge still reads.
+   */
+  #ringSoon(): void {
+    this.#unrung += 1;
+    if (this.#unrung >= FRAMES_PER_RING) this.ring();
+    else if (this.#unrung === 1 && !this.#isRingDue) {
+      this.#isRingDue = true;
+      setImmediate(this.#ringNow);
+    }
   }
 
   /**
@@ -134,7 +171,7 @@ export class ShardProxy {
     } else if (isOwned) {
       this.#budget.give(budgetBytes);
     }
-    this.#doorbell.ring();
+    this.#ringSoon();
     return exchange;
   }
 
@@ -144,7 +181,7 @@ export class ShardProxy {
     if (writer === null) return;
     exchange.pendingCredit += bytes;
     if (!this.#trySendControl(writer, exchange)) this.#queueControl(exchange);
-    this.#doorbell.ring();
+    this.#ringSoon();
   }
 
   /** Tells the shard to stop working for this exchange. What it had not been sent of the body is dropped. */
@@ -155,7 +192,7 @@ export class ShardProxy {
     exchange.pendingCredit = 0;
     this.#dropBody(exchange);
     if (!this.#trySendControl(writer, exchange)) this.#queueControl(exchange);
-    this.#doorbell.ring();
+    this.#ringSoon();
   }
 
   /** Forgets what waits for an exchange that the shard has ended, and gives its slot back. */
@@ -191,7 +228,7 @@ export class ShardProxy {
     }
     if (sent > 0) this.#controlQueue.splice(0, sent);
     if (this.#controlQueue.length === 0) this.#flushBodies(writer);
-    this.#doorbell.ring();
+    this.#ringSoon();
   }
 
   #trySendControl(writer: RingWriter, exchange: EdgeExchange): boolean {
@@ -213,6 +250,7 @@ export class ShardProxy {
   #queueControl(exchange: EdgeExchange): void {
     if (exchange.isControlQueued) return;
     exchange.isControlQueued = true;
+    this.#counters.add(COUNTERS.EDGE_QUEUED.id);
     this.#controlQueue.push(exchange);
   }
 

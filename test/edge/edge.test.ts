@@ -37,6 +37,7 @@ describe('a request', () => {
         ['mcp-param-city', 'Oslo'],
         ['x-api-key', 'k'],
         ['content-type', 'application/json'],
+        ['host', `127.0.0.1:${harness.port}`],
       ]),
     );
   });
