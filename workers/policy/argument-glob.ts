@@ -3,8 +3,10 @@
  * a pattern of `plan-pattern.ts`: an argument is a client's text of any shape, and picomatch's regular
  * expressions take time that grows with (length) ^ (wildcards).
  *
- * `*` matches anything, also nothing and `/`; `?` one character other than `/`; `[a-z]`, `[!a-z]`;
- * `{a,b}`, nested too; `\` takes the next character as it is.
+ * `*` matches anything, also nothing and `/`; `?` one character other than `/`; `[a-z]` one of these,
+ * `[!a-z]` or `[^a-z]` one other than these and `/`; `{a,b}` either, nested too; `**` as a
+ * whole segment any number of segments; `\` takes the next character as it is. Everything else stands
+ * for itself.
  */
 import { compilePattern } from '../../src/config/plan-pattern.ts';
 import type { PatternMatcher } from '../../src/config/plan-pattern.ts';
@@ -41,8 +43,7 @@ class GlobReader {
   #item(point: string): string {
     switch (point) {
       case '*':
-        this.#runOf('*');
-        return '[^]*';
+        return this.#stars();
       case '?':
         return `[^/]{${this.#runOf('?')}}`;
       case '[':
@@ -56,6 +57,15 @@ class GlobReader {
       default:
         return literal(point);
     }
+  }
+
+  /** `**` and a slash at the start of a segment are any number of whole segments, also none. */
+  #stars(): string {
+    const before = this.#points[this.#at - 2];
+    const isSegment = this.#runOf('*') > 1 && (before === undefined || before === '/');
+    if (!isSegment || this.#points[this.#at] !== '/') return '[^]*';
+    this.#at += 1;
+    return '(?:[^]*\\/)?';
   }
 
   /** Takes the rest of a run of one character; returns the length of all of it. */
@@ -81,7 +91,7 @@ class GlobReader {
         inside += point === '-' ? '-' : literal(point);
       }
     }
-    return isNegated ? `[^${inside}]` : `[${inside}]`;
+    return isNegated ? `[^/${inside}]` : `[${inside}]`;
   }
 
   #braces(): string {
