@@ -82,16 +82,18 @@ function judgeFiles(paths) {
     if (source !== undefined && !existsSync(join(ROOT, `${source}.ts`))) {
       problems.push(`built from a source that is gone (remove dist/): ${path}`);
     }
-    if (path.endsWith('.map')) judgeMap(path, there);
+  }
+  const dangling = paths.filter((path) => path.endsWith('.map') && isDangling(path, there));
+  if (dangling.length > 0) {
+    problems.push(`${dangling.length} maps to files that are not in the package: ${dangling[0]} …`);
   }
 }
 
 /** A map is of use only with the text it maps to. */
-function judgeMap(path, there) {
+function isDangling(path, there) {
   const { sources, sourcesContent } = JSON.parse(readFileSync(join(ROOT, path), 'utf8'));
-  if (sourcesContent?.length === sources.length) return;
-  const lost = sources.find((source) => !there.has(normalize(join(dirname(path), source))));
-  if (lost !== undefined) problems.push(`map to a file that is not in the package: ${path}`);
+  if (sourcesContent?.length === sources.length) return false;
+  return sources.some((source) => !there.has(normalize(join(dirname(path), source))));
 }
 
 async function tryInstalled(tarball) {
