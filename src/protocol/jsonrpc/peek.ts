@@ -75,6 +75,9 @@ import {
   PEEK_TOO_DEEP,
 } from './verdict.ts';
 
+export * from './peek-record.ts';
+export * from './verdict.ts';
+
 /** Longest method name, in bytes. The longest in use has 46. */
 export const METHOD_BYTES_MAX = 128;
 const QUOTE = 0x22;
