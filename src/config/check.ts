@@ -3,9 +3,8 @@
  * out and the rest is looked at again, so that `compile.ts` can still judge what is left: one slip in
  * `listen` does not hide a route that names an unknown upstream.
  */
-import type { z } from 'zod';
 import { pathKey, substitute, type Environment } from './environment.ts';
-import { issueProblems } from './issue.ts';
+import { issueProblems, type IssueProblem } from './issue.ts';
 import { formatPath, type ConfigPath, type ConfigProblem } from './problem.ts';
 import { configSchema, type Config } from './schema.ts';
 import type { ConfigSource } from './source.ts';
@@ -46,40 +45,39 @@ export function checkConfig(source: ConfigSource, environment: Environment | nul
   }
   const substituted = substitute(source.value, environment);
   const tree = new PrunedTree(substituted.value);
-  for (const { path, message } of [...source.complaints, ...substituted.problems]) {
-    report(path, message);
-    tree.remove(path, removed);
-  }
+  const unfit = [...source.complaints, ...substituted.problems];
+  for (const { path, message } of unfit) report(path, message);
+  // What stands in an unfit place is judged no further; what stands beside it is.
+  const unfitPaths = unfit.map(({ path }) => path);
+  const unfitKeys = new Set(unfitPaths.map(pathKey));
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const result = configSchema.safeParse(tree.value);
-    if (result.success) {
+    if (result.success && unfitPaths.length === 0) {
       tree.writePlaces(places);
       return { config: result.data, source, problems, removed, places };
     }
-    if (!settleIssues(result.error.issues, tree, substituted.whole, report, removed))
-      return nothing();
+    const found = issueProblems(result.error?.issues ?? [], configSchema, (path) => tree.at(path));
+    if (tryConvert(found, tree, substituted.whole)) continue;
+    const problemsHere = found.map(({ path, message }) => ({ path: tree.original(path), message }));
+    for (const { path, message } of problemsHere)
+      if (!unfitKeys.has(pathKey(path))) report(path, message);
+    const paths = [...problemsHere.map(({ path }) => path), ...unfitPaths.splice(0)];
+    if (!paths.map((path) => tree.remove(path, removed)).some((done) => done)) return nothing();
   }
   return nothing();
 }
 
-/** Turns texts into numbers where that was the whole trouble, else reports and takes out. */
-function settleIssues(
-  issues: readonly z.core.$ZodIssue[],
+/** Turns texts that were one whole reference into what is wanted in their place. False if there are none. */
+function tryConvert(
+  found: readonly IssueProblem[],
   tree: PrunedTree,
   whole: ReadonlySet<string>,
-  report: (path: ConfigPath, message: string) => void,
-  removed: Set<string>,
 ): boolean {
-  const found = issueProblems(issues, configSchema, (path) => tree.at(path));
-  const convertible = found.filter(
+  const converted = found.map(
     ({ wants, path }) =>
       wants !== null && whole.has(pathKey(tree.original(path))) && tree.convert(path, wants),
   );
-  if (convertible.length > 0) return true;
-  for (const { path, message } of found) report(tree.original(path), message);
-  // Taking out shifts later items of a list, so the paths are translated first.
-  const originals = found.map(({ path }) => tree.original(path));
-  return originals.map((path) => tree.remove(path, removed)).some((done) => done);
+  return converted.some((done) => done);
 }
 
 /** Lists whose items are judged one by one. */
@@ -143,11 +141,12 @@ class PrunedTree {
     if (first === undefined) return false;
     const index = list === null ? undefined : path[list.length];
     if (list !== null && typeof index === 'number') {
+      const items = this.at(list);
       const indexes = this.#indexes.get(pathKey(list)) ?? [];
       const now = indexes.indexOf(index);
-      if (now < 0) return false;
+      if (now < 0 || !Array.isArray(items)) return false;
       indexes.splice(now, 1);
-      (this.at(list) as unknown[]).splice(now, 1);
+      items.splice(now, 1);
       removed.add(pathKey([...list, index]));
       // A list that must not be empty goes with its last item.
       if (list.length > 1 && indexes.length === 0) this.remove([first], removed);
@@ -159,13 +158,15 @@ class PrunedTree {
       if (!Object.hasOwn(section, name)) return false;
       Reflect.deleteProperty(section, name);
       removed.add(pathKey(['upstreams', name]));
-      if (Object.keys(section).length > 0) return true;
-    } else if (!Object.hasOwn(this.value, first)) {
-      return false;
+      return true;
     }
-    Reflect.deleteProperty(this.value, first);
+    const isGone = removed.has(pathKey([first]));
     removed.add(pathKey([first]));
-    return true;
+    if (first === 'upstreams') {
+      this.value[first] = {}; // the one section that must be there
+      return !isGone;
+    }
+    return Reflect.deleteProperty(this.value, first) && !isGone;
   }
 
   writePlaces(places: Map<string, readonly number[]>): void {

@@ -64,6 +64,9 @@ export function compileConfig(checked: CheckedConfig, options: CompileOptions): 
   if (checked.config === null) throw new ConfigError(file, checked.problems);
   const { config } = checked;
   const compilation = new Compilation(checked);
+  if (Object.keys(config.upstreams).length === 0 && checked.removed.size === 0) {
+    compilation.report(['upstreams'], 'must name at least one upstream');
+  }
   const routes = compileRoutes(config, compilation);
   const rateLimits = compileRateLimits(config, compilation);
   const upstreams = compileUpstreams(config, compilation);

@@ -68,9 +68,14 @@ function walkMember(key: string, value: unknown): unknown {
 }
 
 /** A scalar that the text `${NAME}` is not. */
-function isNarrow({ type, pattern, enum: values }: JsonSchema): boolean {
+function isNarrow({ type, pattern, minLength, enum: values }: JsonSchema): boolean {
   if (type === 'integer' || type === 'number' || type === 'boolean') return true;
-  return type === 'string' && (pattern !== undefined || values !== undefined);
+  if (type !== 'string') return false;
+  return (
+    pattern !== undefined ||
+    values !== undefined ||
+    (typeof minLength === 'number' && minLength > 1)
+  );
 }
 
 function isSchema(value: unknown): value is JsonSchema {

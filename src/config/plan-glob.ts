@@ -1,15 +1,21 @@
 /**
- * Globs over exposed names and URIs: the one place that says what a pattern matches, used by the
- * check at load and by the shards.
+ * Globs over exposed names, URIs and arguments: the one place that says what a glob matches, used by
+ * the check at load and by the shards.
  *
- * picomatch is made for file paths. For names: `*` also matches `/`, a leading dot and nothing at
- * all, so that `data://*` is every URI of that scheme and `math_*` every name that begins so. `?` is
- * one character other than `/`. `{a,b}`, `[a-z]` and `\` (next character as it is) work; parentheses
- * and a leading `!` are refused (`(a+)+` would let a client's name take minutes to match).
- * Names that hold a line break or `.` and `..` segments match like any other: a route with scopes
- * must not be walked around by a name that no pattern matches.
+ * picomatch is made for file paths; for names these rules hold. `*` matches anything, also `/`, a
+ * leading dot and nothing at all, so that `data://*` is every URI of that scheme and `math_*` every
+ * name that begins so; `**` is the same. `?` is one character other than `/`. `{a,b}`, `[a-z]`,
+ * `[!a-z]` and `\` (next character as it is) work as usual. Parentheses and a leading `!` are refused.
+ * Line breaks and the segments `.` and `..` match like anything else: a route with scopes must not be
+ * walked around by a name that its glob passes over.
+ *
+ * A client chooses the text. picomatch's regular expressions take time that grows with
+ * (length) ^ (wildcards), so they match only globs with one wildcard, which most are; the others become
+ * a pattern of `plan-pattern.ts`, which takes linear time. Both say the same (see the tests).
  */
 import picomatch from 'picomatch';
+import { globPattern, GlobProblem } from './plan-glob-parser.ts';
+import { compilePattern, patternProblem } from './plan-pattern.ts';
 
 export const GLOB_OPTIONS = {
   bash: true,
@@ -21,66 +27,37 @@ export const GLOB_OPTIONS = {
 } as const;
 
 export const GLOB_LENGTH_MAX = 256;
-/** The time to match grows with (length of name) ^ (wildcards) in the worst case. */
-export const GLOB_WILDCARDS_MAX = 6;
 
 /** What is wrong with a glob, or null. */
 export function globProblem(glob: string): string | null {
   if (glob.length === 0) return 'is an empty glob';
   if (glob.length > GLOB_LENGTH_MAX) return `is a glob of more than ${GLOB_LENGTH_MAX} characters`;
-  const bare = glob.replace(/\\./gs, '');
-  if (/[()]/.test(bare)) return 'has parentheses; use {a,b} for alternatives';
-  if (bare.startsWith('!')) return 'starts with "!"; negation is not supported';
-  if ((bare.match(/\*+/g) ?? []).length > GLOB_WILDCARDS_MAX) {
-    return `has more than ${GLOB_WILDCARDS_MAX} wildcards`;
-  }
   try {
-    picomatch.makeRe(glob, GLOB_OPTIONS);
-    return null;
-  } catch {
-    return 'is not a valid glob';
+    return patternProblem(globPattern(glob), GLOB_PATTERN_MAX);
+  } catch (error) {
+    if (error instanceof GlobProblem) return error.message;
+    throw error;
   }
 }
 
-/** Argument globs are matched in linear time, as a pattern of at most PATTERN_LENGTH_MAX characters. */
-const ARGUMENT_GLOB_LENGTH_MAX = 100;
-
-/** What is wrong with a glob over argument values, or null. */
-export function argumentGlobProblem(glob: string): string | null {
-  const problem = globProblem(glob);
-  if (problem !== null) return problem;
-  if (glob.length > ARGUMENT_GLOB_LENGTH_MAX)
-    return `is a glob of more than ${ARGUMENT_GLOB_LENGTH_MAX} characters`;
-  if (/\\$/.test(glob.replace(/\\\\/g, ''))) return 'ends with a \\';
-  const bare = glob.replace(/\\./gs, '').replace(/\[[!^]?\]?[^\]]*\]/g, '');
-  if (bare.includes('[')) return 'has a [ without its ]';
-  let depth = 0;
-  for (const character of bare) {
-    if (character === '{') depth += 1;
-    else if (character === '}' && depth > 0) depth -= 1;
-  }
-  if (depth > 0) return 'has a { without its }';
-  if (/\{[^{}]*\.\.[^{}]*\}/.test(bare)) return 'has a range in braces; list the values';
-  return null;
-}
-
-/**
- * Compiles a glob that `globProblem` found nothing wrong with. The returned function allocates
- * nothing unless the text has segments that begin with a dot.
- */
+/** Compiles a glob that `globProblem` found nothing wrong with. The matcher belongs to one thread. */
 export function compileGlob(glob: string): (text: string) => boolean {
   if (/^\*+$/.test(glob)) return () => true;
   if (!/[*?[{\\]/.test(glob)) return (text) => text === glob;
-  const pattern = picomatch.makeRe(glob, GLOB_OPTIONS);
-  return (text) => pattern.test(text) || (DOT_SEGMENT.test(text) && pattern.test(undotted(text)));
+  const limits = { patternMax: GLOB_PATTERN_MAX, textMax: Infinity };
+  const automaton = compilePattern(globPattern(glob), limits);
+  const single = glob.replace(/\*+/g, '*');
+  if (!PLAIN_GLOB.test(single)) return (text) => automaton.test(text);
+  const pattern = picomatch.makeRe(single, GLOB_OPTIONS);
+  return (text) => (DOT_SEGMENT.test(text) ? automaton.test(text) : pattern.test(text));
 }
 
+/** A glob of GLOB_LENGTH_MAX characters, each of which becomes at most eight. */
+const GLOB_PATTERN_MAX = GLOB_LENGTH_MAX * 8;
+
+/**
+ * One `*` at most, and characters that mean themselves: what picomatch matches in linear time and, but
+ * for `.` and `..`, which its wildcards pass over, exactly as described above.
+ */
+const PLAIN_GLOB = /^[0-9A-Za-z_:-][0-9A-Za-z_:/.?-]*\*?[0-9A-Za-z_:/.?-]*$/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
-
-/** picomatch never lets a wildcard match `.` or `..`; for matching only, those read as letters. */
-function undotted(text: string): string {
-  return text
-    .split('/')
-    .map((segment) => (segment === '.' ? 'd' : segment === '..' ? 'dd' : segment))
-    .join('/');
-}

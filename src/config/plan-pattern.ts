@@ -17,9 +17,12 @@ export const PATTERN_TEXT_MAX = 8192;
 const STATES_MAX = 1024;
 
 /** What is wrong with a pattern, or null. */
-export function patternProblem(pattern: string): string | null {
+export function patternProblem(
+  pattern: string,
+  patternMax: number = PATTERN_LENGTH_MAX,
+): string | null {
   try {
-    compileStates(pattern);
+    compileStates(pattern, patternMax);
     return null;
   } catch (error) {
     if (error instanceof PatternProblem) return error.message;
@@ -31,8 +34,16 @@ export function patternProblem(pattern: string): string | null {
  * Compiles a pattern that `patternProblem` found nothing wrong with. The matcher keeps its lists
  * between calls, so it belongs to one thread and allocates nothing per text.
  */
-export function compilePattern(pattern: string): PatternMatcher {
-  return new PatternMatcher(compileStates(pattern));
+export function compilePattern(pattern: string, limits: PatternLimits = {}): PatternMatcher {
+  const { patternMax = PATTERN_LENGTH_MAX, textMax = PATTERN_TEXT_MAX } = limits;
+  return new PatternMatcher(compileStates(pattern, patternMax), textMax);
+}
+
+/** In characters (UTF-16 units). */
+export interface PatternLimits {
+  readonly patternMax?: number;
+  /** Longer texts do not match. */
+  readonly textMax?: number;
 }
 
 /** `ranges` null: an empty step to `next` and, unless -1, `other`. `next` -1: the end. */
@@ -44,6 +55,7 @@ interface State {
 
 export class PatternMatcher {
   readonly #states: readonly State[];
+  readonly #textMax: number;
   readonly #current: Int32Array;
   readonly #following: Int32Array;
   readonly #stack: Int32Array;
@@ -51,8 +63,9 @@ export class PatternMatcher {
   readonly #marks: Uint32Array;
   #step = 0;
 
-  constructor(states: readonly State[]) {
+  constructor(states: readonly State[], textMax: number) {
     this.#states = states;
+    this.#textMax = textMax;
     this.#current = new Int32Array(states.length);
     this.#following = new Int32Array(states.length);
     this.#stack = new Int32Array(states.length * 2 + 2);
@@ -61,8 +74,8 @@ export class PatternMatcher {
 
   /** Whether the whole text matches. */
   test(text: string): boolean {
-    if (text.length > PATTERN_TEXT_MAX) return false;
-    if (this.#step > 0xfff0_0000) this.#forgetMarks();
+    if (text.length > this.#textMax) return false;
+    if (this.#step > 0xff00_0000) this.#forgetMarks();
     let current = this.#current;
     let following = this.#following;
     this.#step += 1;
@@ -131,9 +144,9 @@ function inRanges(ranges: readonly number[], point: number): boolean {
 }
 
 /** State 0 is the start. */
-function compileStates(pattern: string): State[] {
-  if (pattern.length > PATTERN_LENGTH_MAX) {
-    throw new PatternProblem(`is a pattern of more than ${PATTERN_LENGTH_MAX} characters`);
+function compileStates(pattern: string, patternMax: number): State[] {
+  if (pattern.length > patternMax) {
+    throw new PatternProblem(`is a pattern of more than ${patternMax} characters`);
   }
   const states: State[] = [{ ranges: null, next: 0, other: -1 }];
   const end = add(states, { ranges: null, next: -1, other: -1 });

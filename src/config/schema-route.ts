@@ -1,7 +1,7 @@
 /** Which upstream serves which names, and who may call them with what. */
 import { z } from 'zod';
 import { routeRateLimitSchema } from './schema-limit.ts';
-import { argumentGlob, glob, scopeList, text } from './schema-value.ts';
+import { glob, scopeList, text } from './schema-value.ts';
 
 const argumentValue = z.union([z.string().max(4096), z.number(), z.boolean(), z.null()]);
 
@@ -15,7 +15,7 @@ export const argumentRuleSchema = z
       .optional()
       .meta({ description: 'Is one of these values.' }),
     startsWith: text().optional().meta({ description: 'Is text that begins so.' }),
-    glob: argumentGlob().optional().meta({ description: 'Is text that this glob matches.' }),
+    glob: glob().optional().meta({ description: 'Is text that this glob matches.' }),
     pattern: text().max(512).optional().meta({
       description:
         'Is text that this regular expression matches as a whole. No look-around and no references; it takes time in proportion to the text.',

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { parseAddressRange } from './address-range.ts';
-import { argumentGlobProblem, globProblem } from './plan-glob.ts';
+import { globProblem } from './plan-glob.ts';
 
 /** Field names of RFC 9110 §5.1. */
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -71,11 +71,7 @@ export const addressRange = (): z.ZodString =>
       'is not an address or range, e.g. 10.0.0.0/8 or fd00::/8',
     );
 
-/** Over exposed names and URIs. */
 export const glob = (): z.ZodString => judged(globProblem);
-
-/** Over values of arguments. */
-export const argumentGlob = (): z.ZodString => judged(argumentGlobProblem);
 
 /** One value or a list of them. */
 export function oneOrMore<T extends z.ZodType>(

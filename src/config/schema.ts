@@ -126,13 +126,13 @@ export const configSchema = z.strictObject({
         ),
       upstreamSchema,
     )
-    .refine((upstreams) => Object.keys(upstreams).length > 0, 'must name at least one upstream')
     .refine(
       (upstreams) => Object.keys(upstreams).length <= UPSTREAMS_MAX,
       `must be at most ${UPSTREAMS_MAX}`,
     )
     .meta({
-      description: 'The MCP servers behind the gateway, by name. Each has `stdio` or `http`.',
+      description:
+        'The MCP servers behind the gateway, by name, at least one. Each has `stdio` or `http`.',
     }),
   names: z
     .strictObject({
