@@ -254,10 +254,11 @@ describe('StdioProcess ends a process', () => {
   });
 
   it('that kept its output open through a process outside the group', async () => {
-    const probe = shell('setsid sh -c "echo $$; exec sleep 3" & read -r line; exit 0').start();
+    const probe = shell(`setsid sh -c 'echo $$; exec sleep 600' & read -r line; exit 0`).start();
     await probe.until(probe.lines, 1);
     await probe.process.shutdown();
     expect(probe.events.at(-1)).toBe('exit 0 null');
+    process.kill(Number(probe.lines[0]), 'SIGKILL'); // out of the group's reach, and of ours
   });
 
   it('that was never started, without waiting', async () => {
