@@ -1,0 +1,65 @@
+import type { ExchangeCells } from '../shared/exchange-cell.ts';
+import { EXCHANGES_MAX } from '../shared/limits.ts';
+import { Exchange } from './exchange.ts';
+import type { Principal } from './policy/principal.ts';
+import type { ShardPlan } from './shard-plan.ts';
+
+/** Exchange objects kept for reuse; a burst beyond it is left to the collector. */
+const POOL_MAX = 1024;
+
+/**
+ * The exchanges of one shard, by the slot in their number. The edge gives numbers out, at most
+ * EXCHANGES_MAX at a time, so the table cannot overflow. Members of batches are pooled here as well but
+ * have no slot: nobody finds them by number.
+ */
+export class ExchangeTable {
+  readonly #slots: (Exchange | null)[] = new Array<Exchange | null>(EXCHANGES_MAX).fill(null);
+  readonly #pool: Exchange[] = [];
+  readonly #cells: ExchangeCells;
+  readonly #noPlan: ShardPlan;
+  readonly #anonymous: Principal;
+  #count = 0;
+
+  constructor(cells: ExchangeCells, noPlan: ShardPlan, anonymous: Principal) {
+    this.#cells = cells;
+    this.#noPlan = noPlan;
+    this.#anonymous = anonymous;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** A fresh exchange under a number of the edge. */
+  open(number: number): Exchange {
+    const exchange = this.lend();
+    exchange.number = number;
+    this.#slots[number & (EXCHANGES_MAX - 1)] = exchange;
+    this.#count += 1;
+    return exchange;
+  }
+
+  find(number: number): Exchange | null {
+    const exchange = this.#slots[number & (EXCHANGES_MAX - 1)] ?? null;
+    return exchange !== null && exchange.number === number ? exchange : null;
+  }
+
+  /** The exchange has ended. Its object may be lent again at once. */
+  close(exchange: Exchange): void {
+    const slot = exchange.number & (EXCHANGES_MAX - 1);
+    if (this.#slots[slot] !== exchange) return;
+    this.#slots[slot] = null;
+    this.#cells.clear(slot);
+    this.#count -= 1;
+    this.giveBack(exchange);
+  }
+
+  lend(): Exchange {
+    return this.#pool.pop() ?? new Exchange(this.#noPlan, this.#anonymous);
+  }
+
+  giveBack(exchange: Exchange): void {
+    exchange.reset(this.#noPlan, this.#anonymous);
+    if (this.#pool.length < POOL_MAX) this.#pool.push(exchange);
+  }
+}

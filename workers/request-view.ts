@@ -1,0 +1,131 @@
+import {
+  HEADER_ACCEPT,
+  HEADER_AUTHORIZATION,
+  HEADER_CONTENT_TYPE,
+  HEADER_HOST,
+  HEADER_MCP_METHOD,
+  HEADER_MCP_NAME,
+  HEADER_MCP_PROTOCOL_VERSION,
+  HEADER_OTHER,
+} from '../shared/header-code.ts';
+import { OpenView } from '../shared/open-codec.ts';
+import { Classification } from '../src/protocol/eras/classification.ts';
+import { McpHeaders } from '../src/protocol/eras/mcp-headers.ts';
+import { Peek } from '../src/protocol/jsonrpc/peek-record.ts';
+import type { Exchange } from './exchange.ts';
+import type { CredentialSpans } from './policy/credential-spans.ts';
+
+/**
+ * Where things are in the request at hand. One for the whole shard: the pipeline loads it when it
+ * starts or resumes an exchange, and it is read only until the pipeline turns to another.
+ */
+export class RequestView implements CredentialSpans {
+  readonly open = new OpenView();
+  readonly peek = new Peek();
+  readonly mcpHeaders = new McpHeaders();
+  readonly classification = new Classification();
+  /** Header names that API keys come in, by the authenticator's index. */
+  credentialHeaders: readonly Buffer[] = [];
+  bytes: Buffer = EMPTY;
+  authorizationStart = -1;
+  authorizationEnd = -1;
+  headerStart = -1;
+  headerEnd = -1;
+
+  /** Points at the exchange's OPEN payload. False: malformed, which is a bug of the edge. */
+  load(exchange: Exchange): boolean {
+    const { open } = this;
+    if (!open.reset(exchange.frame, exchange.frameStart, exchange.frameEnd)) return false;
+    this.bytes = exchange.frame;
+    this.authorizationStart = -1;
+    this.authorizationEnd = -1;
+    if (open.find(HEADER_AUTHORIZATION)) {
+      this.authorizationStart = open.valueStart;
+      this.authorizationEnd = open.valueEnd;
+    }
+    return true;
+  }
+
+  get peerFamily(): number {
+    return this.open.peerFamily;
+  }
+
+  get peerStart(): number {
+    return this.open.peerStart;
+  }
+
+  /** The request's Host, where the edge passes it on; it was checked there. */
+  host(exchange: Exchange): string | null {
+    if (this.bytes !== exchange.frame) this.load(exchange);
+    if (!this.open.find(HEADER_HOST)) return null;
+    return this.bytes.toString('latin1', this.open.valueStart, this.open.valueEnd);
+  }
+
+  findHeader(index: number): boolean {
+    const name = this.credentialHeaders[index];
+    if (name === undefined) return false;
+    if (name.equals(AUTHORIZATION)) {
+      this.headerStart = this.authorizationStart;
+      this.headerEnd = this.authorizationEnd;
+      return this.authorizationStart >= 0;
+    }
+    const { open } = this;
+    for (let at = open.nextHeader(open.headersStart); at >= 0; at = open.nextHeader(at)) {
+      if (open.code !== HEADER_OTHER) continue;
+      if (name.compare(this.bytes, open.nameStart, open.nameEnd) !== 0) continue;
+      this.headerStart = open.valueStart;
+      this.headerEnd = open.valueEnd;
+      return true;
+    }
+    return false;
+  }
+
+  /** The three header fields that the modern era checks against the body. */
+  loadMcpHeaders(): McpHeaders {
+    const { open, mcpHeaders } = this;
+    mcpHeaders.reset(this.bytes);
+    if (open.find(HEADER_MCP_PROTOCOL_VERSION)) {
+      mcpHeaders.versionStart = open.valueStart;
+      mcpHeaders.versionEnd = open.valueEnd;
+    }
+    if (open.find(HEADER_MCP_METHOD)) {
+      mcpHeaders.methodStart = open.valueStart;
+      mcpHeaders.methodEnd = open.valueEnd;
+    }
+    if (open.find(HEADER_MCP_NAME)) {
+      mcpHeaders.nameStart = open.valueStart;
+      mcpHeaders.nameEnd = open.valueEnd;
+    }
+    return mcpHeaders;
+  }
+
+  /** Content-Type is application/json, with or without parameters (RFC 9110 §8.3.1). */
+  isJson(): boolean {
+    const { open } = this;
+    if (!open.find(HEADER_CONTENT_TYPE)) return false;
+    const end = open.valueEnd;
+    const start = open.valueStart;
+    if (end - start < JSON_TYPE.length) return false;
+    for (let i = 0; i < JSON_TYPE.length; i += 1) {
+      if (((this.bytes[start + i] as number) | 0x20) !== ((JSON_TYPE[i] as number) | 0x20)) return false;
+    }
+    const next = start + JSON_TYPE.length;
+    return next === end || this.bytes[next] === 0x3b || this.bytes[next] === 0x20;
+  }
+
+  /** Whether Accept lists a media type, or everything. `lowerType` is lower case. */
+  accepts(lowerType: Buffer): boolean {
+    const { open } = this;
+    if (!open.find(HEADER_ACCEPT)) return false;
+    const { valueStart: start, valueEnd: end } = open;
+    const at = this.bytes.subarray(start, end).indexOf(lowerType);
+    if (at >= 0) return true;
+    const text = this.bytes.toString('latin1', start, end).toLowerCase();
+    return text.includes(lowerType.toString('latin1', 0, lowerType.length)) || text.includes('*/*');
+  }
+}
+
+export const EVENT_STREAM_TYPE = Buffer.from('text/event-stream', 'latin1');
+export const JSON_TYPE = Buffer.from('application/json', 'latin1');
+const AUTHORIZATION = Buffer.from('authorization', 'latin1');
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,210 @@
+import { COUNTERS } from '../../shared/counter-catalogue.ts';
+import { HEADER_MCP_SESSION_ID } from '../../shared/header-code.ts';
+import { isLegacyRevision, LATEST_LEGACY, revisionFromBytes } from '../../src/protocol/eras/era.ts';
+import type { Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
+import type { EndpointFace } from '../endpoint-face.ts';
+import type { Exchange } from '../exchange.ts';
+import type { Replier } from '../reply.ts';
+import { replyFields } from '../reply-fields.ts';
+import type { ReplyFields } from '../reply-fields.ts';
+import { EVENT_STREAM_TYPE } from '../request-view.ts';
+import type { RequestView } from '../request-view.ts';
+import type { ShardContext } from '../shard-context.ts';
+import { HttpUpstream } from '../upstream/http-upstream.ts';
+import { GIVEN_UP_BY_CLIENT } from '../upstream/call.ts';
+import type { UpstreamSet } from '../upstream/upstream-set.ts';
+import { principalDigest } from './session-id.ts';
+import type { SessionSealer } from './session-id.ts';
+import { CLIENT_ELICITATION, CLIENT_ROOTS, CLIENT_SAMPLING, Session } from './session.ts';
+import type { SessionTable } from './session-table.ts';
+
+/** Capabilities and client info of one client, as kept per session. */
+const CLIENT_TEXT_MAX = 4 * 1024;
+const EXPIRY_CHECK_MS = 30_000;
+
+export interface SessionDeskParts {
+  readonly shard: ShardContext;
+  readonly view: RequestView;
+  readonly replier: Replier;
+  readonly sessions: SessionTable;
+  readonly sealer: SessionSealer;
+  readonly instance: Buffer;
+  readonly face: EndpointFace;
+  readonly upstreams: UpstreamSet;
+}
+
+/** Opens, closes and expires legacy sessions, and holds their standalone event streams. */
+export class SessionDesk {
+  readonly #parts: SessionDeskParts;
+  #serial = 0;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(parts: SessionDeskParts) {
+    this.#parts = parts;
+  }
+
+  /** `initialize`: answered here; upstreams are asked for nothing until they are needed. */
+  initialize(exchange: Exchange, record: Peek): void {
+    const { shard, replier, sessions, sealer, instance, face } = this.#parts;
+    if (record.protocolVersionParamStart < 0) {
+      replier.fault(exchange, 'INVALID_PARAMS', 'protocolVersion', null, null, 'invalid params: protocolVersion must be a string');
+      return;
+    }
+    const { bytes, plan, endpointIndex, principal } = exchange;
+    const asked = revisionFromBytes(bytes, record.protocolVersionParamStart, record.protocolVersionParamEnd);
+    const revision = isLegacyRevision(asked) ? asked : LATEST_LEGACY;
+    const slot = sessions.claimSlot((evicted) => this.#drop(evicted));
+    if (slot < 0 || sessions.count >= plan.plan.limits.sessionsMax) {
+      if (slot >= 0) sessions.releaseSlot(slot);
+      replier.fault(exchange, 'BUSY', 'too many sessions');
+      return;
+    }
+    const { bits, json } = this.#capabilities(bytes, record);
+    this.#serial += 1;
+    const id = sealer.seal({
+      shard: shard.index,
+      slot,
+      instance,
+      generation: shard.generation,
+      principal: principalDigest(principal.key),
+      revision,
+      serial: this.#serial,
+    });
+    const clientInfo = textOf(bytes, record.clientInfoStart, record.clientInfoEnd) ?? '{"name":"unknown","version":"0"}';
+    const session = new Session(slot, id, principal.key, endpointIndex, revision, bits, json, clientInfo, shard.clock.nowMs());
+    sessions.put(session);
+    shard.counters.add(COUNTERS.SESSIONS_OPENED.id);
+    this.#watch();
+    const fields: ReplyFields = replyFields([[HEADER_MCP_SESSION_ID, id.toString('latin1', 0, id.length)]]);
+    replier.result(exchange, face.initializeResult(plan, plan.endpoint(endpointIndex), revision), fields);
+  }
+
+  /** GET: the standalone stream of a session (2025-03-26 and later, Streamable HTTP). */
+  openStream(exchange: Exchange): void {
+    const { view, replier, upstreams } = this.#parts;
+    if (!view.accepts(EVENT_STREAM_TYPE)) {
+      replier.fault(exchange, 'NOT_ACCEPTABLE', '', null, null, 'not acceptable: Accept must list text/event-stream');
+      return;
+    }
+    const session = this.#find(exchange);
+    if (session === null) return;
+    if (session.stream !== null) {
+      replier.fault(exchange, 'SESSION_STREAM_TAKEN');
+      return;
+    }
+    exchange.session = session;
+    exchange.acceptsEvents = true;
+    replier.beginEvents(exchange);
+    session.stream = exchange;
+    for (const upstream of upstreams.all()) {
+      if (upstream instanceof HttpUpstream) upstream.listenFor(session);
+    }
+  }
+
+  /** DELETE: the client is done. */
+  close(exchange: Exchange): void {
+    const { replier, shard, sessions } = this.#parts;
+    const session = this.#find(exchange);
+    if (session === null) return;
+    shard.counters.add(COUNTERS.SESSIONS_CLOSED.id);
+    this.#drop(session);
+    sessions.remove(session);
+    replier.empty(exchange, 200);
+  }
+
+  /** The client went away from its stream. The session stays. */
+  onStreamGone(exchange: Exchange): void {
+    const { session } = exchange;
+    if (session !== null && session.stream === exchange) session.stream = null;
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
+  #find(exchange: Exchange): Session | null {
+    const { view, replier, sessions, shard } = this.#parts;
+    const { open } = view;
+    if (!open.find(HEADER_MCP_SESSION_ID)) {
+      replier.fault(exchange, 'SESSION_REQUIRED');
+      return null;
+    }
+    const session = sessions.find(view.bytes, open.valueStart, open.valueEnd);
+    if (
+      session === null ||
+      session.principalKey !== exchange.principal.key ||
+      session.endpointIndex !== exchange.endpointIndex
+    ) {
+      shard.counters.add(COUNTERS.SESSIONS_REFUSED.id);
+      replier.fault(exchange, 'SESSION_NOT_FOUND');
+      return null;
+    }
+    session.lastUsedMs = shard.clock.nowMs();
+    return session;
+  }
+
+  /** Ends what hangs on a session: running calls, its stream, its sessions upstream. */
+  #drop(session: Session): void {
+    const { replier, upstreams } = this.#parts;
+    for (let exchange = session.running; exchange !== null; ) {
+      const next: Exchange | null = exchange.nextInSession;
+      const { call } = exchange;
+      exchange.call = null;
+      if (call !== null) {
+        call.exchange = null;
+        call.giveUp(GIVEN_UP_BY_CLIENT);
+      }
+      replier.fault(exchange, 'SESSION_NOT_FOUND', 'session closed');
+      exchange = next;
+    }
+    const { stream } = session;
+    session.stream = null;
+    if (stream !== null) replier.end(stream);
+    upstreams.forget(session);
+  }
+
+  #watch(): void {
+    if (this.#timer !== null) return;
+    const { sessions, shard } = this.#parts;
+    this.#timer = setInterval(() => {
+      if (sessions.count === 0) {
+        this.stop();
+        return;
+      }
+      sessions.expire(shard.clock.nowMs() - this.sessionIdleMs, (session) => {
+        shard.counters.add(COUNTERS.SESSIONS_EXPIRED.id);
+        this.#drop(session);
+      });
+    }, EXPIRY_CHECK_MS);
+  }
+
+  /** Set by each plan. */
+  sessionIdleMs = 3_600_000;
+
+  /** What we may ask of this client, in our words: what we cannot relay is left out. */
+  #capabilities(bytes: Buffer, record: Peek): { bits: number; json: string } {
+    const text = textOf(bytes, record.initCapabilitiesStart, record.initCapabilitiesEnd);
+    const said: unknown = text === null ? {} : JSON.parse(text);
+    const { roots, sampling, elicitation } = (said ?? {}) as Record<string, unknown>;
+    const bits =
+      (isObject(roots) ? CLIENT_ROOTS : 0) |
+      (isObject(sampling) ? CLIENT_SAMPLING : 0) |
+      (isObject(elicitation) ? CLIENT_ELICITATION : 0);
+    const json = JSON.stringify({
+      ...(isObject(roots) ? { roots } : {}),
+      ...(isObject(sampling) ? { sampling } : {}),
+      ...(isObject(elicitation) ? { elicitation } : {}),
+    });
+    return { bits, json };
+  }
+}
+
+function textOf(bytes: Buffer, start: number, end: number): string | null {
+  return start < 0 || end - start > CLIENT_TEXT_MAX ? null : bytes.toString('utf8', start, end);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+

@@ -1,0 +1,28 @@
+import type { Clock } from '../shared/clock.ts';
+import type { CounterBlock } from '../shared/counter-cell.ts';
+import type { FaultCode } from '../shared/fault.ts';
+import type { InflightTable } from '../shared/inflight-table.ts';
+import type { Exchange } from './exchange.ts';
+import type { ShardLog } from './shard-log.ts';
+import type { CallIds } from './upstream/call-id.ts';
+import type { DeadlineList } from './upstream/deadline-list.ts';
+import type { UpstreamEvents } from './upstream/upstream-event.ts';
+
+/** What every room of a shard may use. One object per shard, made by `shard.ts`. */
+export interface ShardContext {
+  readonly index: number;
+  readonly generation: number;
+  readonly shards: number;
+  readonly clock: Clock;
+  readonly counters: CounterBlock;
+  readonly inflight: InflightTable;
+  readonly log: ShardLog;
+  readonly callIds: CallIds;
+  readonly deadlines: DeadlineList;
+  /** What upstreams have to say that belongs to no call. */
+  readonly events: UpstreamEvents;
+  /** Goes on with an exchange that a stage kept waiting. */
+  resume(exchange: Exchange): void;
+  /** Ends an exchange that a stage kept waiting. */
+  fail(exchange: Exchange, code: FaultCode, detail: string): void;
+}

@@ -1,0 +1,109 @@
+import { COUNTERS } from '../../shared/counter-catalogue.ts';
+import type { CounterBlock } from '../../shared/counter-cell.ts';
+import { FAULTS } from '../../shared/fault.ts';
+import { OUTCOME_FAILED } from '../../shared/metric-table.ts';
+import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
+import { METHODS, METHOD_TOOLS_CALL } from '../../src/protocol/methods.ts';
+import type { Exchange } from '../exchange.ts';
+import type { MetricLabels } from '../metric-labels.ts';
+import type { Mirroring } from '../mirroring.ts';
+import { PendingCredential } from '../policy/upstream-credentials.ts';
+import type { Replier } from '../reply.ts';
+import type { RequestView } from '../request-view.ts';
+import type { Settle } from '../settle.ts';
+import { DONE, WAIT } from '../stage.ts';
+import type { Stage, Verdict } from '../stage.ts';
+import { Outgoing } from '../upstream/outgoing.ts';
+import { bareEnvelope } from '../upstream/own-identity.ts';
+import { PREPARING, READY } from '../upstream/upstream.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { UpstreamSet } from '../upstream/upstream-set.ts';
+
+/** What `call` needs of the shard. */
+export interface CallParts {
+  readonly view: RequestView;
+  readonly replier: Replier;
+  readonly upstreams: UpstreamSet;
+  readonly settle: Settle;
+  readonly counters: CounterBlock;
+  readonly labels: MetricLabels;
+  readonly mirroring: Mirroring;
+  /** Goes on at this stage. */
+  resume(exchange: Exchange): void;
+  fail(exchange: Exchange, code: 'UPSTREAM_AUTH' | 'BUSY', detail: string): void;
+}
+
+/**
+ * Sends the message to its upstream, in the upstream's era, under an id of ours. Last: the exchange is
+ * parked until the upstream answers (`settle.ts`).
+ */
+export function call(parts: CallParts): Stage {
+  const outgoing = new Outgoing();
+  const { view, replier, upstreams, settle, counters, labels, mirroring } = parts;
+
+  function refuse(exchange: Exchange, code: keyof typeof FAULTS, detail: string): Verdict {
+    labels.record(exchange, OUTCOME_FAILED);
+    replier.fault(exchange, code, detail);
+    return DONE;
+  }
+
+  /** A method that the upstream did not advertise is unknown there (2026-07-28, discovery). */
+  function isServed(upstream: Upstream, methodId: number): boolean {
+    const needed = METHODS[methodId]?.capability ?? 0;
+    return needed === 0 || ((upstream.description?.capabilities ?? 0) & needed) === needed;
+  }
+
+  function waitForCredential(exchange: Exchange, pending: PendingCredential): Verdict {
+    exchange.retain();
+    const { number } = exchange;
+    pending.whenReady((header) => {
+      if (exchange.number !== number) return;
+      if (typeof header === 'string') parts.fail(exchange, header, 'upstream credential');
+      else parts.resume(exchange);
+    });
+    return WAIT;
+  }
+
+  return {
+    name: 'call',
+    handle(exchange: Exchange): Verdict {
+      const record = view.peek;
+      const { route } = exchange;
+      if (route === null) return refuse(exchange, 'METHOD_NOT_FOUND', 'no route');
+      const upstream = upstreams.get(route.slot);
+      if (upstream === null) return refuse(exchange, 'UPSTREAM_REFUSED', 'upstream was removed');
+      const readiness = upstream.prepare(exchange);
+      if (readiness === PREPARING) return WAIT;
+      if (readiness !== READY) return refuse(exchange, readiness, upstream.downReason);
+      if (!isServed(upstream, record.methodId)) return refuse(exchange, 'METHOD_NOT_FOUND', 'capability');
+
+      const era = upstream.description?.era ?? ERA_LEGACY;
+      outgoing.of(exchange, record, route, era);
+      outgoing.timeoutMs = upstream.plan.requestTimeoutMs;
+      if (record.methodId === METHOD_TOOLS_CALL) {
+        const problem = mirroring.apply(exchange, view, upstream, route.own, era, outgoing);
+        if (problem !== null) {
+          const { fault, message, data } = problem;
+          replier.fault(exchange, fault, message, data, null, `${FAULTS[fault].message}: ${message}`);
+          return DONE;
+        }
+      }
+      if (era === ERA_MODERN && exchange.era !== ERA_MODERN) {
+        // Nothing can be asked of the client in the course of a bridged call, so nothing is declared.
+        outgoing.envelope = bareEnvelope();
+      }
+      if (era !== exchange.era) counters.add(COUNTERS.BRIDGED.id);
+      const credential = exchange.plan.credentials.headerFor(route.upstream.index, exchange.principal);
+      if (credential instanceof PendingCredential) return waitForCredential(exchange, credential);
+      if (typeof credential === 'string') return refuse(exchange, credential, 'upstream credential');
+      outgoing.credential = credential;
+
+      exchange.isModernUpstream = era === ERA_MODERN;
+      const made = upstream.call(outgoing, settle);
+      if (made === null) return refuse(exchange, 'BUSY', 'no room at the upstream');
+      exchange.call = made;
+      if (exchange.session !== null) exchange.session.enter(exchange);
+      return WAIT;
+    },
+  };
+}

@@ -1,0 +1,281 @@
+import type { FaultCode } from '../../shared/fault.ts';
+import { MESSAGE_HELD_BYTES } from '../../shared/limits.ts';
+import type { EventChunkPlace, EventStreamListener } from '../../src/transport/event-stream.ts';
+import { CHUNK_FIRST, CHUNK_LAST, EventStreamParser } from '../../src/transport/event-stream.ts';
+import {
+  ANSWERED,
+  CLOSED,
+  CONNECT_REFUSED,
+  CONNECT_TIMEOUT,
+  CONTENT_EVENT_STREAM,
+  CONTENT_JSON,
+  MAYBE,
+  NOT_SENT,
+  TIMEOUT,
+  failureName,
+} from '../../src/transport/http/http-client.ts';
+import type {
+  HttpCall,
+  HttpExecuted,
+  HttpFailureKind,
+  HttpHeadView,
+  HttpResponseListener,
+} from '../../src/transport/http/http-client.ts';
+import { STREAM_DONE, STREAM_FAILED } from '../../src/protocol/jsonrpc/response-stream.ts';
+import type { ByteSink, ResponseStream } from '../../src/protocol/jsonrpc/response-stream.ts';
+import type { CallListener } from './call.ts';
+import { UpstreamCall } from './call.ts';
+import type { HttpUpstream } from './http-upstream.ts';
+import type { HttpUpstreamSession } from './http-session.ts';
+
+/** Error bodies of upstreams are read up to this, to find a JSON-RPC error in them. */
+const ERROR_BODY_MAX = 64 * 1024;
+
+/**
+ * One JSON-RPC message posted to an HTTP upstream, and its answer: a JSON body or an event stream.
+ * Small answers are handed on where they lie in the socket's read buffer; what comes in pieces is
+ * collected up to MESSAGE_HELD_BYTES and beyond that passed through as it comes, if the listener can.
+ */
+export class HttpUpstreamCall extends UpstreamCall implements HttpResponseListener, EventStreamListener, ByteSink {
+  readonly #upstream: HttpUpstream;
+  /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
+  request: Buffer = EMPTY;
+  bodyAt = 0;
+  upSession: HttpUpstreamSession | null = null;
+  isResent = false;
+  /** Nothing is expected but an empty 202. */
+  isNotification = false;
+  isResendable = false;
+  /** `Mcp-Session-Id` of the answer; read for `initialize` only. */
+  sessionIdHeader: string | null = null;
+  #handle: HttpCall | null = null;
+  #contentType = 0;
+  #expected = -1;
+  #held: Buffer = EMPTY;
+  #heldBytes = 0;
+  #isDispatched = false;
+  #stream: ResponseStream | null = null;
+  #parser: EventStreamParser | null = null;
+  #isOpen = true;
+
+  constructor(upstream: HttpUpstream) {
+    super();
+    this.#upstream = upstream;
+  }
+
+  /** Sends the request (again). False: no room. */
+  send(): boolean {
+    this.httpStatus = 0;
+    this.#contentType = 0;
+    this.#heldBytes = 0;
+    this.#isDispatched = false;
+    this.#parser = null;
+    this.#stream = null;
+    const { request } = this;
+    this.#handle = this.#upstream.client.send(
+      request,
+      0,
+      request.length,
+      this,
+      0,
+      this.isResendable,
+    );
+    return this.#handle !== null;
+  }
+
+  onHead(status: number, head: HttpHeadView): void {
+    this.httpStatus = status;
+    this.#contentType = head.contentType;
+    this.#expected = head.contentLength;
+    if (this.methodId === this.#upstream.initializeMethod) {
+      this.sessionIdHeader = head.find('mcp-session-id');
+    }
+    if (head.contentType === CONTENT_EVENT_STREAM) {
+      this.#parser = new EventStreamParser(this, MESSAGE_HELD_BYTES);
+    }
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): boolean {
+    if (this.isNotification) return true;
+    if (this.#parser !== null) return this.#parser.push(bytes, start, end);
+    if (this.#stream !== null) return this.#pass(bytes, start, end);
+    if (this.#heldBytes === 0 && this.#expected === end - start && this.#isWhole()) {
+      this.#isDispatched = true;
+      this.#dispatchWhole(bytes, start, end);
+      return true;
+    }
+    return this.#hold(bytes, start, end);
+  }
+
+  onEnd(): void {
+    this.#handle = null;
+    const { listener } = this;
+    if (this.isNotification) this.#upstream.onPosted(this);
+    else if (this.#parser !== null) this.#parser.end();
+    else if (this.#stream !== null) {
+      this.#endPassing();
+      return;
+    } else if (!this.#isDispatched && listener !== null) {
+      this.#dispatchWhole(this.#held, 0, this.#heldBytes);
+    }
+    // Still listening: the stream or body ended without the response.
+    if (this.listener !== null) this.fault('UPSTREAM_CLOSED', ANSWERED, 'ended without a response');
+  }
+
+  onFailure(kind: HttpFailureKind, executed: HttpExecuted): void {
+    this.#handle = null;
+    this.#upstream.onCallFailure(this, kind, executed);
+  }
+
+  // Event stream.
+
+  onEvent(bytes: Buffer, start: number, end: number): boolean {
+    if (this.listener !== null && start < end) this.#upstream.onMessage(this, bytes, start, end);
+    return true;
+  }
+
+  /** A single event that is too large to be held here: passed through, or gathered after all. */
+  onEventChunk(bytes: Buffer, start: number, end: number, place: EventChunkPlace): boolean {
+    if (place === CHUNK_FIRST) this.#stream = this.listener?.onStreamBegin(this) ?? null;
+    if (this.#stream !== null) {
+      const isOpen = start === end || this.#pass(bytes, start, end);
+      if (place === CHUNK_LAST) this.#endPassing();
+      return isOpen;
+    }
+    if (place !== CHUNK_LAST) return this.#gather(bytes, start, end);
+    const held = this.#held;
+    const heldBytes = this.#heldBytes;
+    this.#held = EMPTY;
+    this.#heldBytes = 0;
+    return this.onEvent(held, 0, heldBytes);
+  }
+
+  onEventTooLarge(): void {
+    this.#failTooLarge();
+  }
+
+  // UpstreamCall.
+
+  override giveUp(reason: number): void {
+    this.#upstream.onGiveUp(this, reason);
+  }
+
+  override respond(bytes: Buffer, start: number, end: number): void {
+    this.#upstream.post(this.upSession, Buffer.from(bytes.subarray(start, end)));
+  }
+
+  override resume(): void {
+    this.#handle?.resume();
+  }
+
+  /** Stops reading and frees the connection or closes it. */
+  abort(): HttpExecuted {
+    const handle = this.#handle;
+    this.#handle = null;
+    return handle === null ? ANSWERED : handle.abort();
+  }
+
+  /** Ends the call for its listener; the wire may still be busy. */
+  settle(): CallListener | null {
+    const { listener } = this;
+    this.listener = null;
+    if (listener !== null) this.#upstream.onSettled(this);
+    return listener;
+  }
+
+  fault(code: FaultCode, executed: HttpExecuted, detail: string): void {
+    const listener = this.settle();
+    if (listener !== null) listener.onFault(this, code, executed, detail);
+  }
+
+  #isWhole(): boolean {
+    return this.#contentType === CONTENT_JSON || this.httpStatus >= 300;
+  }
+
+  /** All of a plain body is there. */
+  #dispatchWhole(bytes: Buffer, start: number, end: number): void {
+    const { httpStatus } = this;
+    if (this.listener === null) return;
+    if (httpStatus === 200 && this.#contentType === CONTENT_JSON) {
+      this.#upstream.onMessage(this, bytes, start, end);
+    } else this.#upstream.onStatus(this, bytes, start, end, this.#contentType === CONTENT_JSON);
+  }
+
+  #hold(bytes: Buffer, start: number, end: number): boolean {
+    const size = end - start;
+    const total = this.#heldBytes + size;
+    if (this.httpStatus !== 200 && total > ERROR_BODY_MAX) return true;
+    if (total > MESSAGE_HELD_BYTES && this.httpStatus === 200) {
+      const { listener } = this;
+      const stream = this.#contentType === CONTENT_JSON ? (listener?.onStreamBegin(this) ?? null) : null;
+      if (stream !== null) {
+        this.#stream = stream;
+        const held = this.#held;
+        const heldBytes = this.#heldBytes;
+        this.#held = EMPTY;
+        this.#heldBytes = 0;
+        const isOpen = heldBytes === 0 || this.#pass(held, 0, heldBytes);
+        return this.#pass(bytes, start, end) && isOpen;
+      }
+    }
+    return this.#gather(bytes, start, end);
+  }
+
+  #gather(bytes: Buffer, start: number, end: number): boolean {
+    const total = this.#heldBytes + end - start;
+    if (total > this.#upstream.plan.messageBytesMax) {
+      this.#failTooLarge();
+      return true;
+    }
+    if (total > this.#held.length) {
+      const expected = Math.min(this.#expected, MESSAGE_HELD_BYTES);
+      const grown = Buffer.allocUnsafe(Math.max(total, expected, this.#held.length * 2));
+      this.#held.copy(grown, 0, 0, this.#heldBytes);
+      this.#held = grown;
+    }
+    bytes.copy(this.#held, this.#heldBytes, start, end);
+    this.#heldBytes = total;
+    return true;
+  }
+
+  #failTooLarge(): void {
+    this.abort();
+    this.fault('UPSTREAM_TOO_LARGE', ANSWERED, 'answer exceeds messageBytesMax');
+  }
+
+  #pass(bytes: Buffer, start: number, end: number): boolean {
+    const stream = this.#stream;
+    if (this.listener === null || stream === null) return true;
+    this.#isOpen = true;
+    if (stream.push(bytes, start, end, this) === STREAM_FAILED) {
+      this.abort();
+      this.#endPassing();
+      return true;
+    }
+    return this.#isOpen;
+  }
+
+  /** What the response stream lets through. */
+  write(bytes: Buffer, start: number, end: number): void {
+    if (this.listener?.onStreamData(this, bytes, start, end) === false) this.#isOpen = false;
+  }
+
+  #endPassing(): void {
+    const stream = this.#stream;
+    this.#stream = null;
+    if (stream === null) return;
+    const listener = this.settle();
+    listener?.onStreamEnd(this, stream.state === STREAM_DONE, stream.isError);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+
+/** What a failed call means to the client. */
+export function failureCode(kind: HttpFailureKind): FaultCode {
+  if (kind === CONNECT_REFUSED || kind === CONNECT_TIMEOUT) return 'UPSTREAM_REFUSED';
+  if (kind === TIMEOUT) return 'UPSTREAM_TIMEOUT';
+  return kind === CLOSED ? 'UPSTREAM_CLOSED' : 'UPSTREAM_INVALID';
+}
+
+export { MAYBE, NOT_SENT, failureName };

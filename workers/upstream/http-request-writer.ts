@@ -1,0 +1,134 @@
+import { METHODS } from '../../src/protocol/methods.ts';
+import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
+import type { HttpUpstreamCall } from './http-call.ts';
+import type { HttpUpstreamSession } from './http-session.ts';
+import type { Outgoing } from './outgoing.ts';
+
+const CONTENT_LENGTH = Buffer.from('content-length: ', 'latin1');
+const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+const MODERN_VERSION = 'MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: ';
+const NO_LINES = Buffer.alloc(0);
+
+/** Scratch for one body at a time; a larger one gets a buffer of its own. */
+const SCRATCH_BYTES = 64 * 1024;
+const LENGTH_DIGITS_MAX = 10;
+
+/**
+ * Builds HTTP requests for one upstream: the fixed part of the head is made once, the rest is copied
+ * behind it into one buffer with the body, so that a call is one write and can be sent again as it is.
+ */
+export class HttpRequestWriter {
+  readonly #post: Buffer;
+  readonly #get: Buffer;
+  readonly #delete: Buffer;
+  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  readonly #methodLines: (Buffer | undefined)[] = [];
+
+  constructor(post: Buffer, get: Buffer, remove: Buffer) {
+    this.#post = post;
+    this.#get = get;
+    this.#delete = remove;
+  }
+
+  /** A client's call. */
+  call(call: HttpUpstreamCall, session: HttpUpstreamSession | null, outgoing: Outgoing): void {
+    outgoing.idToken = call.idToken;
+    const room = outgoing.bytesMax();
+    const body = room <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafe(room);
+    const bodyBytes = outgoing.write(body, 0);
+    if (session !== null) {
+      this.#assemble(call, session.head, outgoing.credential, NO_LINES, body, bodyBytes);
+      return;
+    }
+    this.#assemble(call, this.#methodLine(outgoing.methodId), outgoing.credential, this.#nameLines(outgoing), body, bodyBytes);
+  }
+
+  /** A message of our own; `head` holds further header lines. */
+  own(call: HttpUpstreamCall, session: HttpUpstreamSession | null, head: string, body: Buffer): void {
+    const lines = session === null ? NO_LINES : session.head;
+    this.#assemble(call, lines, NO_LINES, Buffer.from(head, 'latin1'), body, body.length);
+  }
+
+  /** A modern message of our own, complete. */
+  message(method: string, body: Buffer): Buffer {
+    const lines = Buffer.from(`${this.modernLines(method, null)}content-length: ${body.length}\r\n\r\n`, 'latin1');
+    return Buffer.concat([this.#post, lines, body]);
+  }
+
+  /** The stream of a session. */
+  stream(session: HttpUpstreamSession, lastEventId: string): Buffer {
+    const resume = lastEventId === '' ? '' : `Last-Event-ID: ${lastEventId}\r\n`;
+    return Buffer.concat([this.#get, session.head, Buffer.from(`${resume}\r\n`, 'latin1')]);
+  }
+
+  /** Ends a session. */
+  remove(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
+    call.request = Buffer.concat([this.#delete, session.head, Buffer.from('content-length: 0\r\n\r\n', 'latin1')]);
+    call.bodyAt = call.request.length;
+  }
+
+  /** The same body under another session. */
+  readdress(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
+    const body = call.request.subarray(call.bodyAt);
+    this.#assemble(call, session.head, NO_LINES, NO_LINES, body, body.length);
+  }
+
+  /** Header lines of a modern request whose name is known as text. */
+  modernLines(method: string, name: string | null): string {
+    const named = name === null ? '' : `Mcp-Name: ${encodeMirrored(name)}\r\n`;
+    return `${MODERN_VERSION}${method}\r\n${named}`;
+  }
+
+  #methodLine(methodId: number): Buffer {
+    let line = this.#methodLines[methodId];
+    if (line === undefined) {
+      const name = METHODS[methodId]?.name ?? '';
+      line = Buffer.from(`${MODERN_VERSION}${name}\r\n`, 'latin1');
+      this.#methodLines[methodId] = line;
+    }
+    return line;
+  }
+
+  /** `Mcp-Name` and `Mcp-Param-*` of what is being sent: never those of the client. */
+  #nameLines(outgoing: Outgoing): Buffer {
+    const { nameLine, paramLines } = outgoing;
+    if (paramLines.length === 0) return nameLine;
+    return Buffer.concat([nameLine, paramLines]);
+  }
+
+  #assemble(
+    call: HttpUpstreamCall,
+    first: Buffer,
+    second: Buffer,
+    third: Buffer,
+    body: Buffer,
+    bodyBytes: number,
+  ): void {
+    const prefix = this.#post;
+    const room =
+      prefix.length + first.length + second.length + third.length + CONTENT_LENGTH.length + LENGTH_DIGITS_MAX + HEAD_END.length + bodyBytes;
+    const out = Buffer.allocUnsafe(room);
+    let at = prefix.copy(out, 0);
+    at += first.copy(out, at);
+    at += second.copy(out, at);
+    at += third.copy(out, at);
+    at += CONTENT_LENGTH.copy(out, at);
+    at = writeDigits(out, at, bodyBytes);
+    at += HEAD_END.copy(out, at);
+    call.bodyAt = at;
+    at += body.copy(out, at, 0, bodyBytes);
+    call.request = out.subarray(0, at);
+  }
+}
+
+function writeDigits(out: Buffer, at: number, value: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits += 1;
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i -= 1) {
+    const tens = (rest / 10) | 0;
+    out[i] = 48 + rest - tens * 10;
+    rest = tens;
+  }
+  return at + digits;
+}

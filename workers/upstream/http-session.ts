@@ -1,0 +1,46 @@
+import type { Exchange } from '../exchange.ts';
+import type { Session } from '../session/session.ts';
+
+export const SESSION_OPENING = 0;
+export const SESSION_READY = 1;
+/** The upstream forgot it, or it was closed: the next use opens another. */
+export const SESSION_GONE = 2;
+
+/**
+ * A legacy session that this shard holds at an HTTP upstream. Whose it is decides who may use it:
+ * a downstream legacy session has its own (that is how capabilities, subscriptions and per-session state
+ * stay apart); modern callers share one per principal, as their requests carry no session; the
+ * gateway's own fetches lists. Never one for two principals.
+ */
+export class HttpUpstreamSession {
+  state = SESSION_OPENING;
+  readonly owner: Session | null;
+  readonly principalKey: string;
+  /** null: the server is stateless, it gave none. */
+  id: string | null = null;
+  revision = '';
+  /** The header lines that every request of the session carries. */
+  head: Buffer = EMPTY;
+  /** Exchanges that wait until it is open. */
+  waiting: Exchange[] = [];
+  lastUsedMs = 0;
+  calls = 0;
+  /** Ends the session's event stream; null while there is none. */
+  endStream: (() => void) | null = null;
+
+  constructor(owner: Session | null, principalKey: string) {
+    this.owner = owner;
+    this.principalKey = principalKey;
+  }
+
+  ready(id: string | null, revision: string): void {
+    this.id = id;
+    this.revision = revision;
+    const lines = id === null ? '' : `Mcp-Session-Id: ${id}\r\n`;
+    // 2025-03-26 does not know the version header and ignores it.
+    this.head = Buffer.from(`${lines}MCP-Protocol-Version: ${revision}\r\n`, 'latin1');
+    this.state = SESSION_READY;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

@@ -1,0 +1,32 @@
+import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
+import type { Session } from '../session/session.ts';
+import type { CatalogKind } from './catalog.ts';
+import type { Upstream } from './upstream.ts';
+
+/**
+ * What an upstream says outside of any call. Implemented by the shard's `NewsDesk`, which tells this
+ * shard's clients and, where the link belongs to this shard alone, the other shards.
+ */
+export interface UpstreamEvents {
+  /** An upstream became usable, or usable again. */
+  onReady(upstream: Upstream): void;
+  onDown(upstream: Upstream, reason: string): void;
+  /** A `list_changed` notification. `session`: it came on that downstream session's own link. */
+  onListChanged(upstream: Upstream, kind: CatalogKind, session: Session | null): void;
+  /** `notifications/resources/updated`. The uri is a JSON string's inside, escapes and all. */
+  onResourceUpdated(upstream: Upstream, uri: string, session: Session | null): void;
+  /**
+   * Any other notification (logs above all) that belongs to no call. `session` is the downstream
+   * session whose own link it came on; null on a link that several share.
+   */
+  onNotification(
+    upstream: Upstream,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    peek: Peek,
+    session: Session | null,
+  ): void;
+  /** A list of an upstream has been (re)loaded and differs. */
+  onCatalog(upstream: Upstream, kind: CatalogKind): void;
+}
