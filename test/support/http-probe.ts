@@ -17,9 +17,11 @@ export function requestBytes(
   body: string | Buffer = '',
 ): Buffer {
   const bytes = Buffer.from(body as string);
-  const fields: [string, string][] = [['accept', 'application/json, text/event-stream']];
-  if (method === 'POST') fields.push(['content-length', String(bytes.length)]);
-  return Buffer.concat([requestHeadPrefix(url, method, fields), Buffer.from('\r\n'), bytes]);
+  const prefix = requestHeadPrefix(url, method, [
+    ['accept', 'application/json, text/event-stream'],
+  ]);
+  const length = method === 'POST' ? `content-length: ${bytes.length}\r\n` : '';
+  return Buffer.concat([prefix, Buffer.from(`${length}\r\n`), bytes]);
 }
 
 /** How a call ended. */

@@ -4,6 +4,18 @@
  */
 import { FIELD_TOKEN, FIELD_VALUE } from './field-bytes.ts';
 
+/** Fields that frame the message or steer the connection are the client's own (RFC 9110 7.6.1). */
+const RESERVED = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 /** What `readRequestHead` finds. */
 export interface RequestHead {
   readonly method: string;
@@ -16,16 +28,20 @@ export interface RequestHead {
 
 /**
  * The part of a request head that never changes for one endpoint: request line, Host and the fields
- * given. A caller appends its own field lines, Content-Length, the empty line and the body.
+ * given, of which one may be another Host. A caller appends its own field lines, Content-Length, the
+ * empty line and the body. User and password of the URL are left out: credentials are fields.
  *
- * @throws TypeError for a field name or value that HTTP does not allow (the value is not shown)
+ * @throws TypeError for a field that HTTP does not allow or that frames the message; it names the
+ *   field and never shows the value
  */
 export function requestHeadPrefix(
   url: URL,
   method: 'POST' | 'GET' | 'DELETE',
   fixedHeaders: readonly (readonly [string, string])[],
 ): Buffer {
-  let head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  const hasHost = fixedHeaders.some(([name]) => name.toLowerCase() === 'host');
+  let head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\n`;
+  if (!hasHost) head += `host: ${url.host}\r\n`;
   for (const [name, value] of fixedHeaders) {
     checkField(name, value);
     head += `${name}: ${value}\r\n`;
@@ -36,6 +52,9 @@ export function requestHeadPrefix(
 function checkField(name: string, value: string): void {
   if (name.length === 0 || !consistsOf(name, FIELD_TOKEN)) {
     throw new TypeError(`header field name is not allowed: name=${JSON.stringify(name)}`);
+  }
+  if (RESERVED.has(name.toLowerCase())) {
+    throw new TypeError(`header field is set by the client: name=${name}`);
   }
   if (!consistsOf(value, FIELD_VALUE)) {
     throw new TypeError(`header field value is not allowed: name=${name}`);

@@ -5,14 +5,17 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   ANSWERED,
   HttpClientCounters,
+  MAYBE,
   NOT_SENT,
+  type HttpCall,
   type HttpClient,
+  type HttpResponseListener,
 } from '../../../src/transport/http/http-client.ts';
 import { DeadlineTimer } from '../../../src/transport/http/deadline-timer.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
 import { Bench, CLOCK, CHUNKED } from '../../support/http-bench.ts';
-import { answer, sendProbe } from '../../support/http-probe.ts';
-import type { RawServer } from '../../support/raw-server.ts';
+import { answer, requestBytes, sendProbe, turn } from '../../support/http-probe.ts';
+import type { RawRequest, RawServer } from '../../support/raw-server.ts';
 
 const bench = new Bench((options) => new LeanHttpClient(options));
 afterEach(() => bench.close());
@@ -80,6 +83,138 @@ describe('connections of the lean client', () => {
     expect(server.requests.length).toBe(21);
   });
 
+  it('sends nothing of a call that is aborted at once, and keeps its idle connection', async () => {
+    const server = await bench.raw(({ connection, body }) => connection.write(answer(`${body}`)));
+    const client = bench.client(server.url);
+    for (let i = 0; i < 3; i += 1) {
+      await sendProbe(client, server.url, { body: 'a' }).outcome;
+      const { call } = sendProbe(client, server.url, { body: 'never' });
+      expect(call.abort()).toBe(NOT_SENT);
+      expect(await sendProbe(client, server.url, { body: 'b' }).outcome).toMatchObject({
+        body: 'b',
+      });
+      sendProbe(client, server.url, { body: 'never' }).call.abort();
+      await turn();
+    }
+    expect(server.requests.map(({ body }) => `${body}`).join('')).toBe('ababab');
+    expect(server.connections.length).toBe(1);
+  });
+
+  it('does not match bytes that were there before a call was written to that call', async () => {
+    const server = await bench.raw(({ connection, body }) => connection.write(answer(`${body}`)));
+    const counters = new HttpClientCounters();
+    const client = bench.client(server.url, { counters });
+    await sendProbe(client, server.url).outcome;
+    // In the turn's timers: what comes in is read after this, and calls are written after that.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    server.connections[0]?.write(answer('smuggled'));
+    const { outcome } = sendProbe(client, server.url, { body: 'mine' });
+    expect(await outcome).toMatchObject({ body: 'mine' });
+    expect(counters.protocolErrors).toBe(1);
+    expect(server.connections.map(({ requests }) => requests)).toEqual([1, 1]);
+  });
+
+  it('does not send a call again that closed a connection which had never answered', async () => {
+    const server = await bench.raw(({ connection }) => connection.socket.end());
+    const { outcome } = sendProbe(bench.client(server.url), server.url, { resendable: true });
+    expect(await outcome).toMatchObject({ failure: 'closed', executed: MAYBE });
+    expect(server.requests.length).toBe(1);
+  });
+
+  it('sends again on a new connection, not on another idle one', async () => {
+    for (const maxConnections of [2, 3]) {
+      // Answers the first call of a connection and resets it at the second, as a stale balancer does.
+      const server = await bench.raw(({ connection }) => {
+        if (connection.requests > 1) connection.reset();
+        else held.push(() => connection.write(answer('ok')));
+      });
+      const held: (() => void)[] = [];
+      const client = bench.client(server.url, { maxConnections });
+      const calls = [1, 2].map(() => sendProbe(client, server.url).outcome);
+      await server.arrived(2);
+      for (const release of held.splice(0)) release();
+      await Promise.all(calls);
+      const again = sendProbe(client, server.url, { resendable: true });
+      await server.arrived(4);
+      for (const release of held.splice(0)) release();
+      expect(await again.outcome).toMatchObject({ body: 'ok', failure: null });
+      expect(server.connections.length).toBe(3);
+      expect(client.connections).toBe(2);
+    }
+  });
+
+  it('sends a call again once only, also on a connection that has answered', async () => {
+    const server = await bench.raw();
+    const client = bench.client(server.url, { maxConnections: 2 });
+    const first = [1, 2].map(() => sendProbe(client, server.url).outcome);
+    await server.arrived(2);
+    for (const connection of server.connections) connection.write(answer('first'));
+    await Promise.all(first);
+    const calls = ['a', 'b'].map((body) =>
+      sendProbe(client, server.url, { body, resendable: `${body}` === 'b' }),
+    );
+    await server.arrived(4);
+    server.stopListening();
+    const [one, other] = server.requests.slice(2) as [RawRequest, RawRequest];
+    const [kept, lost] = `${one.body}` === 'a' ? [one, other] : [other, one];
+    lost.connection.reset();
+    await lost.connection.closed;
+    await turn();
+    kept.connection.write(answer('a'));
+    await server.arrived(5);
+    expect(`${server.requests[4]?.body}`).toBe('b');
+    kept.connection.reset();
+    expect(await calls[0]?.outcome).toMatchObject({ body: 'a' });
+    expect(await calls[1]?.outcome).toMatchObject({ failure: 'closed', executed: MAYBE });
+    expect(server.requests.length).toBe(5);
+  });
+
+  it('lets a listener that hears of a failure abort the calls that would hear of it next', async () => {
+    const server = await bench.raw();
+    const { url } = server;
+    await server.close();
+    const client = bench.client(url);
+    const calls: HttpCall[] = [];
+    const heard: number[] = [];
+    const listen = (name: number): HttpResponseListener => ({
+      onHead: () => undefined,
+      onBody: () => true,
+      onEnd: () => undefined,
+      onFailure: () => {
+        heard.push(name);
+        for (const call of calls) call.abort();
+        resolve();
+      },
+    });
+    let resolve: () => void = () => undefined;
+    const failed = new Promise<void>((done) => (resolve = done));
+    const request = requestBytes(url, 'POST');
+    for (let i = 0; i < 3; i += 1) {
+      const call = client.send(request, 0, request.length, listen(i), 0, false);
+      if (call !== null) calls.push(call);
+    }
+    await failed;
+    expect(heard).toEqual([0]);
+    expect(client.pending).toBe(0);
+    // And the queue is sound: it takes calls and fails them.
+    expect(await sendProbe(client, url).outcome).toMatchObject({ failure: 'connect refused' });
+  });
+
+  it('keeps what it has read of a paused answer while other answers are read', async () => {
+    const server = await bench.raw(({ connection, body }) => {
+      if (`${body}` === 'long') connection.write(`${CHUNKED}\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n`);
+      else connection.write(answer('x'.repeat(1000)));
+    });
+    const client = bench.client(server.url);
+    const { listener, call, outcome } = sendProbe(client, server.url, { body: 'long' });
+    listener.answer = () => false;
+    await listener.received(3);
+    await sendProbe(client, server.url).outcome;
+    listener.answer = () => true;
+    call.resume();
+    expect(await outcome).toMatchObject({ body: 'abcdef' });
+  });
+
   it('gives a call up that meets only connections which are reset at once', async () => {
     const server = net.createServer((socket) => socket.resetAndDestroy());
     server.listen(0, '127.0.0.1');
@@ -114,7 +249,7 @@ describe('connections of the lean client', () => {
     await server.arrived(1);
     server.stopListening();
     const second = sendProbe(client, server.url);
-    while (counters.connectionsFailed === 0) await new Promise((resolve) => setImmediate(resolve));
+    while (counters.connectionsFailed === 0) await turn();
     expect(second.listener.isOver).toBe(false);
     server.connections[0]?.write(answer('one'));
     await first.outcome;
@@ -168,7 +303,9 @@ async function fullListener(): Promise<{ url: URL; close(): Promise<void> }> {
     const connected = once(socket, 'connect').then(() => false);
     isFull = await Promise.race([
       connected,
-      new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 200)),
+      new Promise<boolean>((resolve) =>
+        setTimeout(() => setImmediate(() => setImmediate(resolve, true)), 200),
+      ),
     ]);
   }
   return {
@@ -250,8 +387,7 @@ describe('strictness of the lean client', () => {
     const client = bench.client(server.url);
     // Announces more than the socket's buffers take, to a server that stops reading at once.
     const call = sendProbe(client, server.url, { body: Buffer.alloc(16 * 1024 * 1024) });
-    while (server.connections[0]?.reads === undefined)
-      await new Promise((resolve) => setImmediate(resolve));
+    while (server.connections[0]?.reads === undefined) await turn();
     server.connections[0]?.socket.pause();
     server.connections[0]?.write(answer('too much', 413));
     expect(await call.outcome).toMatchObject({ status: 413, body: 'too much' });
@@ -263,6 +399,22 @@ describe('strictness of the lean client', () => {
     const extension = `${CHUNKED}\r\n1;${'a'.repeat(17_000)}\r\na\r\n0\r\n\r\n`;
     expect(await failureOf(trailers)).toEqual(['too large', ANSWERED]);
     expect(await failureOf(extension)).toEqual(['too large', ANSWERED]);
+  });
+
+  it('bounds a head that comes in pieces and never ends, and sees early that it is broken', async () => {
+    const drip = async (piece: string): Promise<unknown> => {
+      const server = await bench.raw(async ({ connection }) => {
+        connection.write('HTTP/1.1 200 OK\r\n');
+        for (let i = 0; i < 40 && !connection.socket.destroyed; i += 1) {
+          connection.write(piece);
+          await turn();
+          await turn();
+        }
+      });
+      return failureOf('', bench.client(server.url), server);
+    };
+    expect(await drip(`x: ${'a'.repeat(1000)}\r\n`)).toEqual(['too large', ANSWERED]);
+    expect(await drip('\0 no field \r\n')).toEqual(['protocol', ANSWERED]);
   });
 
   it('reads a head that drips in without going back to its start each time', async () => {

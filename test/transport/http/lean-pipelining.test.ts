@@ -2,7 +2,13 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { ANSWERED, HttpClientCounters, MAYBE } from '../../../src/transport/http/http-client.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
 import { Bench } from '../../support/http-bench.ts';
-import { answer, sendProbe, type Probe, type ProbeOptions } from '../../support/http-probe.ts';
+import {
+  answer,
+  sendProbe,
+  turn,
+  type Probe,
+  type ProbeOptions,
+} from '../../support/http-probe.ts';
 import type { RawServer } from '../../support/raw-server.ts';
 
 describe('pipelining', () => {
@@ -65,7 +71,7 @@ describe('pipelining', () => {
       await server.arrived(before + 3);
       const connection = server.connections.at(-1);
       connection?.write(all.slice(0, cut));
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
       connection?.write(all.slice(cut));
       expect(await outcomes(probes)).toEqual(['a', 'b', 'c']);
     }
@@ -87,17 +93,56 @@ describe('pipelining', () => {
     expect(server.connections.map(({ requests }) => requests)).toEqual([3, 2]);
   });
 
-  it('queues nothing behind an event stream', async () => {
+  it('queues nothing behind an event stream, nor behind a paused answer', async () => {
+    const stream = 'transfer-encoding: chunked\r\ncontent-type: text/event-stream';
+    for (const head of [stream, 'content-length: 5']) {
+      const server = await bench.raw(({ connection, index }) => {
+        if (index > 0) connection.write(answer('ok'));
+        else connection.write(`HTTP/1.1 200 OK\r\n${head}\r\n\r\n3\r\n`);
+      });
+      const client = open(server, 2, () => 1000); // every call is young
+      const first = sendProbe(client, server.url, { method: 'GET' });
+      first.listener.answer = () => false;
+      while (first.listener.status === 0) await turn();
+      if (head !== stream) await first.listener.received(1);
+      const probes = [sendProbe(client, server.url), sendProbe(client, server.url)];
+      expect(await outcomes(probes)).toEqual(['ok', 'ok']);
+      expect(server.connections.map(({ requests }) => requests)).toEqual([1, 2]);
+    }
+  });
+
+  it('queues nothing behind an answer that announces the end of its connection', async () => {
     const server = await bench.raw(({ connection, index }) => {
       if (index > 0) connection.write(answer('ok'));
-      else connection.write('HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n:\n\n');
+      else connection.write(answer('12345', 200, 'connection: close\r\n').slice(0, -1));
     });
-    const client = open(server, 2);
-    const stream = sendProbe(client, server.url, { method: 'GET' });
-    await stream.listener.received(3);
-    const probes = [sendProbe(client, server.url), sendProbe(client, server.url)];
-    expect(await outcomes(probes)).toEqual(['ok', 'ok']);
-    expect(server.connections.map(({ requests }) => requests)).toEqual([1, 2]);
+    const client = open(server, 2, () => 1000);
+    const last = sendProbe(client, server.url);
+    await last.listener.received(4);
+    const next = sendProbe(client, server.url);
+    expect(await outcomes([next])).toEqual(['ok']);
+    expect(server.connections.map(({ requests }) => requests)).toEqual([1, 1]);
+  });
+
+  it('keeps joined requests whole when the upstream reads slowly', async () => {
+    const server = await bench.raw(({ connection, index }) => {
+      if (index === 0) connection.socket.pause();
+      else connection.write(answer(''));
+    });
+    const client = bench.client(server.url, { maxConnections: 1, pipelining: 2000 });
+    const first = sendProbe(client, server.url);
+    await server.arrived(1);
+    const bodies = Array.from({ length: 600 }, (_, i) => `${i}`.padStart(15_000, String(i % 10)));
+    const probes: Probe[] = [];
+    for (const body of bodies) {
+      probes.push(sendProbe(client, server.url, { body }));
+      if (probes.length % 4 === 0) await turn();
+    }
+    server.connections[0]?.socket.resume();
+    server.connections[0]?.write(answer(''));
+    await Promise.all([first, ...probes].map(({ outcome }) => outcome));
+    expect(server.requests.slice(1).every(({ body }, i) => `${body}` === bodies[i])).toBe(true);
+    expect(server.connections.length).toBe(1);
   });
 
   it('resends what may be resent behind an early close, and stops pipelining to that upstream', async () => {
@@ -186,7 +231,7 @@ describe('pipelining', () => {
     a.listener.answer = () => false;
     server.connections[0]?.write(answer('one') + answer('two'));
     await a.listener.received(3);
-    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+    for (let i = 0; i < 5; i += 1) await turn();
     expect([a.listener.isOver, b.listener.status]).toEqual([false, 0]);
     a.call.resume();
     expect(await outcomes([a, b])).toEqual(['one', 'two']);
