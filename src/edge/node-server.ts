@@ -19,6 +19,8 @@ import type { RefusalName } from './refusal-reply.ts';
 
 /** How often node looks for requests that take too long. */
 const CHECK_MS = 500;
+/** A client that takes no byte of its answer for so long is dropped, as uWebSockets.js does. */
+const STALL_MS = 10_000;
 /** What a client has to read a refusal before its connection is dropped. */
 const LINGER_MS = 1000;
 
@@ -59,7 +61,8 @@ class NodeServer implements HttpServer, NodeHost {
     );
     // A limit would drop fields silently; their bytes are bounded, and their number is judged.
     this.#server.maxHeadersCount = 0;
-    this.#server.timeout = 0;
+    this.#server.timeout = STALL_MS;
+    this.#server.on('timeout', this.#onSilence);
     this.#server.on('clientError', this.#onClientError);
     this.#server.on('connect', (_request, socket) => socket.destroy());
     if (options.onConnection !== undefined) {
@@ -158,6 +161,11 @@ class NodeServer implements HttpServer, NodeHost {
       listener.onBody(exchange, new Uint8Array(0), true);
     }
   }
+
+  /** Nothing moved on a connection for a while. A call or a stream that is silent is none of our business. */
+  readonly #onSilence = (socket: Socket): void => {
+    if (!this.#running.has(socket) || socket.writableLength > 0) socket.destroy();
+  };
 
   readonly #onClientError = (error: NodeJS.ErrnoException, stream: unknown): void => {
     const socket = stream as Socket;

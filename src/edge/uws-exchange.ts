@@ -33,6 +33,8 @@ export interface UwsHost {
   onDisconnectedInTurn(): void;
   /** The body did not come in one piece: watch its time until `forget`. */
   watchBody(exchange: UwsExchange): void;
+  /** A window of WINDOW_BYTES came. */
+  onBodyWindow(exchange: UwsExchange): void;
   /** Its answer is written; close the connection in a moment. */
   linger(exchange: UwsExchange): void;
   forget(exchange: UwsExchange): void;
@@ -40,6 +42,9 @@ export interface UwsHost {
   flushLater(exchange: UwsExchange): void;
   release(exchange: UwsExchange): void;
 }
+
+/** uWebSockets.js drops a connection whose body takes some ten seconds for these bytes. */
+const WINDOW_BYTES = 163_840;
 
 const EMPTY = new Uint8Array(0);
 const EVENT_STREAM = 'text/event-stream';
@@ -57,6 +62,8 @@ export class UwsExchange implements HttpExchange {
   res: UwsResponse | null = null;
   /** Sweep at which to give up on the body, or to close. */
   deadlineTick = 0;
+  /** Sweep at which the body has stalled. */
+  stallTick = 0;
   isWatched = false;
   /** Within a call of uWebSockets.js for this connection, which collects writes by itself. */
   isCorked = false;
@@ -72,6 +79,7 @@ export class UwsExchange implements HttpExchange {
   #isEvents = false;
   #isStalled = false;
   #bodyBytes = 0;
+  #windowBytes = 0;
   #peer: Uint8Array | null = null;
   // Arguments of the call that is run within a cork.
   #status = 0;
@@ -103,6 +111,7 @@ export class UwsExchange implements HttpExchange {
     this.#isEvents = false;
     this.#isStalled = false;
     this.#bodyBytes = 0;
+    this.#windowBytes = 0;
     this.#peer = null;
     res.onAborted(this.onAborted);
   }
@@ -329,12 +338,20 @@ export class UwsExchange implements HttpExchange {
       this.#host.listener.onAborted(this);
     } else {
       if (isLast) this.#onBodyEnd();
-      else if (!this.isWatched) this.#host.watchBody(this);
+      else this.#onBodyPart(chunk.byteLength);
       this.#host.listener.onBody(this, new Uint8Array(chunk), isLast);
     }
     this.#isInBody = false;
     this.isCorked = false;
   };
+
+  #onBodyPart(bytes: number): void {
+    if (!this.isWatched) this.#host.watchBody(this);
+    this.#windowBytes += bytes;
+    if (this.#windowBytes < WINDOW_BYTES) return;
+    this.#windowBytes = 0;
+    this.#host.onBodyWindow(this);
+  }
 
   #onBodyEnd(): void {
     this.#hasBodyHandler = false;

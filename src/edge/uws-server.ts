@@ -3,9 +3,9 @@
  *
  * What cannot be set, as it is compiled into it:
  * - A connection without a request closes after 8 to 12 s; so does one whose header block is not
- *   complete by then, one that takes no byte of an answer, and one that sends its body below 16 KiB/s.
- *   The limits in the options are held on top of that. A request under way is never cut for silence,
- *   neither before its answer nor within an event stream.
+ *   complete by then and one that takes no byte of an answer. A body below 16 KiB/s gets 408 after 7 s.
+ *   `headersTimeoutMs` and `idleTimeoutMs` change nothing here, `bodyTimeoutMs` holds on top of that.
+ *   A request under way is never cut for silence, neither before its answer nor within an event stream.
  * - A client that sends a second request, or half-closes, behind a running one is disconnected.
  * - HTTP/1.0 and targets that do not start with `/` are answered with 505.
  * - An empty field name (`: x`) hides the fields behind it, and bytes above 0x7f are cut off the ends
@@ -23,6 +23,8 @@ import type { UwsHost } from './uws-exchange.ts';
 import type { UwsApp, UwsModule, UwsRequest, UwsResponse } from './uws-module.ts';
 
 const SWEEP_MS = 250;
+/** A body is given up with 408 just before uWebSockets.js, after 8 s at the earliest, drops it without. */
+const STALL_TICKS = 28;
 /** What a client has to read a refusal before its connection is dropped. */
 const LINGER_TICKS = 4;
 /** Idle exchange objects kept: as many as run at once under load; more are left to the collector. */
@@ -84,8 +86,8 @@ class UwsServer implements HttpServer, UwsHost {
   #turn = 0;
   #isTurnEndDue = false;
   readonly #unflushed: UwsExchange[] = [];
-  /** Oldest first, as all wait equally long. */
   readonly #watched = new Set<UwsExchange>();
+  /** Oldest first, as all wait equally long. */
   readonly #lingering = new Set<UwsExchange>();
   #tick = 0;
   #sweeper: NodeJS.Timeout | null = null;
@@ -143,8 +145,13 @@ class UwsServer implements HttpServer, UwsHost {
   watchBody(exchange: UwsExchange): void {
     exchange.isWatched = true;
     exchange.deadlineTick = this.#tick + this.#bodyTicks;
+    exchange.stallTick = this.#tick + STALL_TICKS;
     this.#watched.add(exchange);
     this.#needSweeper();
+  }
+
+  onBodyWindow(exchange: UwsExchange): void {
+    exchange.stallTick = this.#tick + STALL_TICKS;
   }
 
   linger(exchange: UwsExchange): void {
@@ -243,7 +250,7 @@ class UwsServer implements HttpServer, UwsHost {
   readonly #sweep = (): void => {
     this.#tick += 1;
     for (const exchange of this.#watched) {
-      if (exchange.deadlineTick > this.#tick) break;
+      if (exchange.deadlineTick > this.#tick && exchange.stallTick > this.#tick) continue;
       exchange.refuse('BODY_TIMEOUT');
       this.listener.onAborted(exchange);
     }

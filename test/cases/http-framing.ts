@@ -4,6 +4,7 @@
  */
 import { fail } from 'node:assert';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FAULTS } from '../../shared/fault.ts';
 import type { HttpImplementation } from '../../src/edge/http-server.ts';
 import { replyText } from '../support/http-recorder.ts';
 import { BODY_BYTES_MAX, get, HEADER_BYTES_MAX, post, ServerBench } from './http-server.ts';
@@ -208,7 +209,9 @@ export function describeHttpFraming(implementation: HttpImplementation): void {
       }
       const [answer] = await socket.answers();
       expect(answer!.status).toBe(413);
-      expect(JSON.parse(answer!.body)).toMatchObject({ jsonrpc: '2.0', id: null });
+      const { rpc, message } = FAULTS.BODY_TOO_LARGE;
+      const error = { code: rpc, message };
+      expect(JSON.parse(answer!.body)).toEqual({ jsonrpc: '2.0', id: null, error });
       await bench.listener.heard('aborted /big');
       await socket.send(`0\r\n\r\n${EVIL}`);
       await socket.closed;
@@ -254,6 +257,7 @@ export function describeHttpFraming(implementation: HttpImplementation): void {
           await bench.listener.heard(`aborted ${path}`);
           await socket.closed;
           expect(socket.text).toMatch(/^HTTP\/1\.1 408 Request Timeout\r\n/);
+          expect(socket.text).toContain(FAULTS.BODY_TIMEOUT.message);
         }),
       );
     });
