@@ -58,7 +58,9 @@ function offences(
 
 describe('imports', () => {
   it('stay within the rooms that may know each other', () => {
-    const wrong = offences(({ path: from }, _, to) => {
+    const wrong = offences(({ path: from }, _, to, isType) => {
+      // The shape of what a shard tells of itself; the edge merges it, and nothing is loaded.
+      if (isType && to === 'src/observe/gateway-status.ts') return false;
       const room = ROOMS.find((one) => one.from.test(from));
       return to !== null && room !== undefined && !room.to.test(to);
     });
