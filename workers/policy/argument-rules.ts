@@ -11,8 +11,8 @@
  * no case), and `startsWith: /srv` is also the beginning of `/srv-old`: end a folder with its slash.
  */
 import type { PlanArgumentRule, PlanArgumentValue } from '../../src/config/plan.ts';
+import { compileGlob } from '../../src/config/plan-glob.ts';
 import { compilePattern } from '../../src/config/plan-pattern.ts';
-import { compileArgumentGlob } from './argument-glob.ts';
 import { ARGUMENT_CHARS_MAX, PATH_DEPTH_MAX } from './policy-limits.ts';
 
 /** Judges one value; undefined: there is none. */
@@ -66,10 +66,8 @@ function conditionOf(rule: PlanArgumentRule): Condition {
       const { prefix } = rule;
       return textCondition(prefix, (text) => text.startsWith(prefix));
     }
-    case 'glob': {
-      const matcher = compileArgumentGlob(rule.glob);
-      return textCondition(rule.glob, (text) => matcher.test(text));
-    }
+    case 'glob':
+      return textCondition(rule.glob, compileGlob(rule.glob));
     case 'pattern': {
       const matcher = compilePattern(rule.pattern);
       return textCondition(rule.pattern, (text) => matcher.test(text));

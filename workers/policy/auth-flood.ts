@@ -7,6 +7,9 @@
  * A fixed set of rows, eight to a set, found by a seeded hash. A new address takes the free row of
  * its set, or the one that matters least: not refused, oldest window. An attacker with many networks
  * forgets its own failures that way, never makes anyone else refused, and costs one signature each.
+ *
+ * Words 0 and 0 are no address (a listener without addresses): everybody there would be one, so they
+ * are not counted.
  */
 import { randomInt } from 'node:crypto';
 import { FLOOD_ADDRESSES_MAX } from './policy-limits.ts';
@@ -55,7 +58,7 @@ export class AuthFlood {
 
   /** Counts one wrong credential of this address. True if it is refused from now on. */
   fail(address: Uint32Array, nowMs: number): boolean {
-    if (this.#options.failures === 0) return false;
+    if (this.#options.failures === 0 || (address[0] === 0 && address[1] === 0)) return false;
     let row = this.#find(address);
     if (row < 0) row = this.#take(address, nowMs);
     if (nowMs - (this.#since[row] ?? 0) >= this.#options.windowMs) {

@@ -68,7 +68,7 @@ export class Authenticator {
     this.headers = apiKeyHeaders(plan.methods);
     this.#plan = plan;
     this.#deps = deps;
-    this.#methods = plan.mode === 'methods' ? plan.methods.map((method) => this.#open(method)) : [];
+    this.#methods = plan.mode === 'methods' ? this.#openAll(plan.methods) : [];
     this.#sources = [...new Set(this.#methods.map((method) => method.source))];
     this.#cache = new TokenCache(plan.rememberedMax);
     this.#flood = new AuthFlood(plan.flood);
@@ -109,6 +109,17 @@ export class Authenticator {
   close(): void {
     for (const method of this.#methods) method.close();
     this.#cache.clear();
+  }
+
+  #openAll(plans: readonly PlanAuthMethod[]): readonly AuthMethod[] {
+    const methods: AuthMethod[] = [];
+    try {
+      for (const plan of plans) methods.push(this.#open(plan));
+    } catch (error) {
+      for (const method of methods) method.close();
+      throw error;
+    }
+    return methods;
   }
 
   #open(method: PlanAuthMethod): AuthMethod {

@@ -47,6 +47,8 @@ export class JwtMethod implements AuthMethod, KeysListener, AuthWait {
   readonly #remoteSource: RemoteKeySource | null;
   readonly #remote: RemoteKeys | null;
   #keys: readonly VerificationKey[];
+  /** What `#keys` was made from. */
+  #published: readonly PublicKey[];
 
   /**
    * @param onWithdrawn a key went away: what was verified by it must be forgotten
@@ -62,8 +64,8 @@ export class JwtMethod implements AuthMethod, KeysListener, AuthWait {
     this.#remoteSource = isRemote ? keys : null;
     this.#remote = isRemote ? store.open(keys) : null;
     this.#remote?.listen(this);
-    this.#keys =
-      this.#remote === null ? configuredKeys(plan) : verificationKeys(plan, this.#remote.keys);
+    this.#published = [];
+    this.#keys = isRemote ? [] : configuredKeys(plan);
   }
 
   check(credential: Credential, nowWallMs: number, mayWait: boolean): MethodVerdict | null {
@@ -89,7 +91,6 @@ export class JwtMethod implements AuthMethod, KeysListener, AuthWait {
   }
 
   onKeysChanged(wereWithdrawn: boolean): void {
-    this.#keys = verificationKeys(this.#plan, this.#remote?.keys ?? []);
     if (wereWithdrawn) this.#onWithdrawn();
   }
 
@@ -101,6 +102,11 @@ export class JwtMethod implements AuthMethod, KeysListener, AuthWait {
 
   /** Keys with the token's `kid`; keys without one suit any. A token without `kid` tries a few. */
   #candidates(token: SignedToken): VerificationKey[] {
+    const published = this.#remote?.keys ?? this.#published;
+    if (published !== this.#published) {
+      this.#published = published;
+      this.#keys = verificationKeys(this.#plan, published);
+    }
     const found: VerificationKey[] = [];
     for (const key of this.#keys) {
       if (token.keyId !== null && key.keyId !== null && key.keyId !== token.keyId) continue;

@@ -98,6 +98,8 @@ export const ANONYMOUS: Principal = new Principal(
  * An anonymous caller is its address: IPv4 whole, IPv6 by its /64 (one customer's network), with the
  * top bit clear. Addresses are not mixed: a table has to hash what it is given.
  *
+ * A listener without addresses (family 0) gives 0 and 0.
+ *
  * @param at where in `bytes` the address stands: 4 bytes for family 4, 16 for family 6
  */
 export function writeLimitKey(
@@ -127,8 +129,8 @@ export function writeAddressKey(
     out[0] = first;
     out[1] = IPV4_HIGH;
   } else {
-    out[0] = wordAt(bytes, at + 4);
-    out[1] = first & ~PRINCIPAL_BIT;
+    out[0] = family === 6 ? wordAt(bytes, at + 4) : 0;
+    out[1] = family === 6 ? first & ~PRINCIPAL_BIT : 0;
   }
 }
 
