@@ -28,17 +28,35 @@ export function valueStart(bytes: Buffer, at: number, end: number): number {
   return at < end && bytes[at] === SPACE ? at + 1 : at;
 }
 
-/** Name of a field that counts beside data, or ''. */
-export function fieldName(
-  bytes: Buffer,
-  start: number,
-  end: number,
-): '' | 'id' | 'event' | 'retry' {
-  const colon = bytes.subarray(start, Math.min(end, start + DATA_PREFIX_BYTES)).indexOf(COLON);
-  const length = colon < 0 ? end - start : colon;
-  if (length < 2 || length > 5) return '';
-  const name = bytes.toString('latin1', start, start + length);
-  return name === 'id' || name === 'event' || name === 'retry' ? name : '';
+/** Fields that count beside data. */
+export const FIELD_NONE = 0;
+export const FIELD_ID = 1;
+export const FIELD_EVENT = 2;
+export const FIELD_RETRY = 3;
+
+const NAMES = [
+  Buffer.from('id', 'latin1'),
+  Buffer.from('event', 'latin1'),
+  Buffer.from('retry', 'latin1'),
+];
+
+/** Which field a line sets: its name is all of the line, or ends at the first colon. */
+export function fieldOf(bytes: Buffer, start: number, end: number): number {
+  const first = bytes[start];
+  const field = first === 0x69 ? FIELD_ID : first === 0x65 ? FIELD_EVENT : FIELD_RETRY;
+  const name = NAMES[field - 1] as Buffer;
+  const after = start + name.length;
+  if (after > end || (after < end && bytes[after] !== COLON)) return FIELD_NONE;
+  for (let i = 0; i < name.length; i += 1) {
+    if (bytes[start + i] !== name[i]) return FIELD_NONE;
+  }
+  return field;
+}
+
+/** Offset of a field's value, in a line that `fieldOf` has found to be one. */
+export function fieldValueStart(field: number, bytes: Buffer, start: number, end: number): number {
+  const colon = start + (NAMES[field - 1] as Buffer).length;
+  return Math.min(end, valueStart(bytes, colon + 1, end));
 }
 
 /** Offset of the first CR or LF, or -1. */

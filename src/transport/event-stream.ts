@@ -12,7 +12,12 @@
  */
 import {
   DATA_PREFIX_BYTES,
-  fieldName,
+  FIELD_EVENT,
+  FIELD_ID,
+  FIELD_NONE,
+  FIELD_RETRY,
+  fieldOf,
+  fieldValueStart,
   findLineEnd,
   grown,
   isDataLine,
@@ -62,12 +67,15 @@ const CR = 0x0d;
 const COLON = 0x3a;
 const BOM = [0xef, 0xbb, 0xbf];
 
+/** Digits of a reconnection time; more would be over eleven days. */
+const RETRY_DIGITS_MAX = 9;
+
 const LINE = 0;
 const DATA = 1;
 const SKIP = 2;
 
 const EMPTY = Buffer.alloc(0);
-const EVENT_MESSAGE = Buffer.from('message', 'latin1');
+const MESSAGE = Buffer.from('message', 'latin1');
 
 export class EventStreamParser {
   /** Name of the event at hand, `message` if it has none. Read it during `onEvent` or CHUNK_FIRST. */
@@ -232,8 +240,8 @@ export class EventStreamParser {
 
   /** A line beyond its bound: skipped if nobody reads it, else the stream cannot be followed. */
   #overflowLine(bytes: Buffer, start: number): void {
-    const name = fieldName(bytes, start, start + DATA_PREFIX_BYTES);
-    if (name === 'id' || name === 'event') this.#fail();
+    const field = fieldOf(bytes, start, start + DATA_PREFIX_BYTES);
+    if (field === FIELD_ID || field === FIELD_EVENT) this.#fail();
     else this.#state = SKIP;
   }
 
@@ -259,20 +267,18 @@ export class EventStreamParser {
   }
 
   #takeField(bytes: Buffer, start: number, end: number): void {
-    const name = fieldName(bytes, start, end);
-    if (name === '') return;
-    const colon = start + name.length;
-    const from = colon < end ? valueStart(bytes, colon + 1, end) : end;
-    if (name === 'retry') {
-      const digits = bytes.toString('latin1', from, end);
-      if (/^\d{1,9}$/.test(digits)) this.retryMs = Number(digits);
+    const field = fieldOf(bytes, start, end);
+    if (field === FIELD_NONE) return;
+    const from = fieldValueStart(field, bytes, start, end);
+    if (field === FIELD_RETRY) {
+      const digits = bytes.toString('latin1', from, Math.min(end, from + RETRY_DIGITS_MAX + 1));
+      if (/^\d+$/.test(digits) && digits.length <= RETRY_DIGITS_MAX) this.retryMs = Number(digits);
       return;
     }
     if (end - from > FIELD_BYTES_MAX) {
       this.#fail();
-    } else if (name === 'event') {
-      const isMessage = end - from === 7 && bytes.compare(EVENT_MESSAGE, 0, 7, from, end) === 0;
-      this.eventName = isMessage || from === end ? 'message' : bytes.toString('utf8', from, end);
+    } else if (field === FIELD_EVENT) {
+      this.eventName = isMessage(bytes, from, end) ? 'message' : bytes.toString('utf8', from, end);
     } else {
       const id = bytes.toString('utf8', from, end);
       if (!id.includes('\0')) this.#pendingId = id;
@@ -367,3 +373,11 @@ export class EventStreamParser {
 }
 
 const NEWLINE = Buffer.from('\n', 'latin1');
+
+/** The usual event name, or none, which is the same. */
+function isMessage(bytes: Buffer, start: number, end: number): boolean {
+  if (start === end) return true;
+  if (end - start !== MESSAGE.length) return false;
+  for (let i = 0; i < MESSAGE.length; i += 1) if (bytes[start + i] !== MESSAGE[i]) return false;
+  return true;
+}

@@ -285,6 +285,8 @@ describe('the event stream writer', () => {
 
   it('turns line breaks between JSON tokens into spaces, so that data stays one line', () => {
     expect(write('{\r\n "a":\n1}', null)).toBe('event: message\ndata: {   "a": 1}\n\n');
+    const long = `[${'1,\r\n'.repeat(500)}1]`;
+    expect(write(long, null)).toBe(`event: message\ndata: ${long.replace(/[\r\n]/g, ' ')}\n\n`);
   });
 
   it('writes one event from pieces of data', () => {
