@@ -1,9 +1,9 @@
 /** The command line: flags in, exit code out. */
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { SHARDS_MAX } from '../../shared/limits.ts';
 import type { ConfigOverrides } from '../config/load.ts';
 import type { PlanLogLevel } from '../config/plan.ts';
+import { VERSION } from '../version.ts';
 import {
   CommandError,
   EXIT_FAILED,
@@ -54,7 +54,7 @@ interface ServeFlags {
 function makeProgram(output: CommandOutput, end: (exitCode: number) => void): Command {
   const program = new Command('sluice')
     .description('An MCP gateway for multicore hosts: one endpoint in front of many MCP servers.')
-    .version(packageVersion(), '-V, --version', 'print the version')
+    .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .configureOutput({ writeOut: (text) => output.out(text), writeErr: (text) => output.err(text) })
     .showHelpAfterError('(sluice --help tells more)')
@@ -75,7 +75,7 @@ function makeProgram(output: CommandOutput, end: (exitCode: number) => void): Co
     .action(async (file: string | undefined, flags: ServeFlags) => {
       const overrides: ConfigOverrides = flags;
       const { serve } = await import('./commands/serve.ts'); // the other commands need no edge
-      const context = { version: packageVersion(), output, signals: processSignals() };
+      const context = { version: VERSION, output, signals: processSignals() };
       end(await serve(configFile(file, process.cwd()), overrides, context));
     });
   program
@@ -123,18 +123,4 @@ function processSignals(): SignalSource {
     off: (signal, listener) => process.off(signal, listener),
     exit: (code) => process.exit(code),
   };
-}
-
-/** The package's root is one folder further up from built files than from sources. */
-function packageVersion(): string {
-  for (const path of ['../../package.json', '../../../package.json']) {
-    try {
-      const found: unknown = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
-      if (typeof found === 'object' && found !== null && 'version' in found)
-        return String(found.version);
-    } catch {
-      // Not there: the other one is.
-    }
-  }
-  return 'unknown';
 }

@@ -37,6 +37,12 @@ export class Compilation {
     return this.checked.removed.has(pathKey(path));
   }
 
+  /** Whether a section, or a part of it, was there but had problems. */
+  hasRemoved(section: string): boolean {
+    const start = pathKey([section]).slice(0, -1);
+    return [...this.checked.removed].some((key) => key.startsWith(start));
+  }
+
   #original(path: ConfigPath): ConfigPath {
     for (let length = 1; length < path.length; length += 1) {
       const index = path[length];

@@ -64,7 +64,7 @@ export function compileConfig(checked: CheckedConfig, options: CompileOptions): 
   if (checked.config === null) throw new ConfigError(file, checked.problems);
   const { config } = checked;
   const compilation = new Compilation(checked);
-  if (Object.keys(config.upstreams).length === 0 && checked.removed.size === 0) {
+  if (Object.keys(config.upstreams).length === 0 && !compilation.hasRemoved('upstreams')) {
     compilation.report(['upstreams'], 'must name at least one upstream');
   }
   const routes = compileRoutes(config, compilation);

@@ -121,11 +121,11 @@ describe('a reload', () => {
     const again = source({ upstreams: { c: stdio('c') } });
     const second = reloader.reload(again);
     expect(reloader.reload(again)).toBe(second);
-    await expect.poll(() => gates.length).toBe(1);
+    await expect.poll(() => gates.length, { timeout: 10_000 }).toBe(1);
     expect(applied).toEqual([]);
     gates[0]?.();
     await first;
-    await expect.poll(() => gates.length).toBe(2);
+    await expect.poll(() => gates.length, { timeout: 10_000 }).toBe(2);
     gates[1]?.();
     expect((await second).plan.upstreams[0]?.name).toBe('c');
     expect(applied).toEqual([2, 3]);
