@@ -43,12 +43,14 @@ export class EdgeExchange {
   /** They are a batch's: its answer is an array, even if there is one. */
   isBatch: boolean;
 
-  /** Reply bytes that came since credit was last returned. */
+  /** Reply bytes written for which no credit was returned yet. */
   creditBytes: number;
-  /** The socket is full: credit is withheld. */
+  /** The last write found the socket full: credit is withheld. */
   isBlocked: boolean;
-  /** When it became so, monotonic ms. */
-  blockedSinceMs: number;
+  /** Credit returned all the same since then, to find out whether the socket drained. */
+  probeBytes: number;
+  /** Since when the socket has taken nothing at all, monotonic ms; meaningful while the writer lists it. */
+  stalledSinceMs: number;
   /** The last four reply bytes, to know whether an event was cut. */
   tail: number;
 
@@ -74,7 +76,8 @@ export class EdgeExchange {
     this.isBatch = false;
     this.creditBytes = 0;
     this.isBlocked = false;
-    this.blockedSinceMs = 0;
+    this.probeBytes = 0;
+    this.stalledSinceMs = 0;
     this.tail = TAIL_BETWEEN_EVENTS;
     this.pendingCredit = 0;
     this.pendingCancel = 0;
@@ -151,6 +154,7 @@ export class ConnectionTable {
     exchange.isBatch = false;
     exchange.creditBytes = 0;
     exchange.isBlocked = false;
+    exchange.probeBytes = 0;
     exchange.tail = TAIL_BETWEEN_EVENTS;
     exchange.pendingCredit = 0;
     exchange.pendingCancel = 0;

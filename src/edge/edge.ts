@@ -88,8 +88,8 @@ export interface EdgeStats {
   readonly openExchanges: number;
   /** Request body bytes held by the edge. */
   readonly bodyBytes: number;
-  /** Clients whose socket is full. */
-  readonly blockedSockets: number;
+  /** Clients whose socket is full and takes nothing. */
+  readonly stalledSockets: number;
   readonly planNumber: number;
 }
 
@@ -156,7 +156,9 @@ export class Edge implements SupervisorHooks<unknown> {
       this.#ticker = setInterval(() => this.#tick(), TICK_MS);
       await this.#supervisor.start();
       this.#server = await createHttpServer(this.#serverOptions());
-      return await this.#server.listen();
+      const address = await this.#server.listen();
+      if (this.#stopping !== null) throw new Error('stopped while it started');
+      return address;
     } catch (error) {
       await this.#shutDown(0);
       throw error;
@@ -176,6 +178,7 @@ export class Edge implements SupervisorHooks<unknown> {
       this.#planCell.publish(plan.number);
       this.#acceptor.setPlan(plan);
     });
+    this.#supervisor.postAll({ kind: 'logLevel', level: plan.log.level });
   }
 
   /** Each shard's own account of its upstreams; null for one that is down or does not answer in time. */
@@ -187,7 +190,7 @@ export class Edge implements SupervisorHooks<unknown> {
     return {
       openExchanges: this.openExchanges,
       bodyBytes: this.#budget.bytes,
-      blockedSockets: this.#shards.reduce((sum, shard) => sum + shard.writer.blockedCount, 0),
+      stalledSockets: this.#shards.reduce((sum, shard) => sum + shard.writer.stalledCount, 0),
       planNumber: this.#plan.number,
     };
   }
@@ -239,7 +242,7 @@ export class Edge implements SupervisorHooks<unknown> {
 
   onGone(shard: number, generation: number): void {
     const pumped = this.#shards[shard]!;
-    this.#pump.drainLost(pumped);
+    this.#readToEnd(pumped);
     pumped.proxy.detach();
     const orphans = pumped.writer.failAll('SHARD_LOST');
     this.#options.logger.warn({ shard, generation, orphans }, 'answered for a lost shard');
@@ -263,6 +266,19 @@ export class Edge implements SupervisorHooks<unknown> {
     }
   }
 
+  /** What a dead shard committed is still delivered. If it died of a mad ring, that must not end us. */
+  #readToEnd(shard: PumpedShard): void {
+    try {
+      this.#pump.drainLost(shard);
+    } catch (error) {
+      shard.reader = null;
+      this.#options.logger.error(
+        { shard: shard.proxy.index, error },
+        'ring of a lost shard is broken',
+      );
+    }
+  }
+
   #makeShard(shard: number): PumpedShard {
     const { layout, region } = this;
     const doorbell = new Doorbell(region, layout.doorbells[shardThread(layout, shard)]!);
@@ -273,6 +289,8 @@ export class Edge implements SupervisorHooks<unknown> {
 
   #makeSupervisor(plan: Plan): ShardSupervisor<Plan, unknown> {
     const { shardUrl, sessionKeys, resourceLimits, logger } = this.#options;
+    const instance = new Uint8Array(randomBytes(INSTANCE_BYTES));
+    const keys = sessionKeys ?? [{ id: 1, secret: new Uint8Array(randomBytes(SESSION_KEY_BYTES)) }];
     return new ShardSupervisor<Plan, unknown>(plan, {
       url: shardUrl ?? new URL('../../workers/shard.js', import.meta.url),
       region: this.region,
@@ -281,14 +299,12 @@ export class Edge implements SupervisorHooks<unknown> {
       counters: this.#counters,
       logger,
       hooks: this,
-      task: {
+      task: () => ({
         clockBaseMs: performance.timeOrigin,
-        logLevel: plan.log.level,
-        instance: new Uint8Array(randomBytes(INSTANCE_BYTES)),
-        sessionKeys: sessionKeys ?? [
-          { id: 1, secret: new Uint8Array(randomBytes(SESSION_KEY_BYTES)) },
-        ],
-      },
+        logLevel: this.#plan.log.level,
+        instance,
+        sessionKeys: keys,
+      }),
       ...(resourceLimits === undefined ? {} : { resourceLimits }),
     });
   }
@@ -353,7 +369,7 @@ export class Edge implements SupervisorHooks<unknown> {
     await this.#supervisor.stop(shardTimeoutMs);
     clearInterval(this.#ticker);
     for (const shard of this.#shards) {
-      this.#pump.drainLost(shard);
+      this.#readToEnd(shard);
       shard.proxy.detach();
       shard.writer.failAll('DRAINING');
     }

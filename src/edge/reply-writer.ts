@@ -3,9 +3,11 @@
  * copied or parsed here. What always holds:
  *
  * - The shard ends each exchange once, by FIN or ABORT; only then is its slot free again.
- * - Body bytes (of HEAD and DATA alike) count against the exchange's credit. They are credited when the
- *   socket took them, half a window at a time, and withheld while it is full. So a client that does not
- *   read holds at most CREDIT_BYTES here, ring and socket buffer together.
+ * - Body bytes (of HEAD and DATA alike) count against the exchange's credit. They are credited half a
+ *   window at a time, and withheld from a write that found the socket full to one that found it empty.
+ *   That the socket takes bytes again (`onWritable`) says nothing about how many still wait before it:
+ *   it only earns a small credit, so that a next write comes and tells. A client that does not read so
+ *   holds at most two windows here, ring and socket buffer together, however small its own buffers are.
  * - Frames of exchanges that are over are ignored: their number is stale.
  */
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
@@ -39,6 +41,10 @@ import { CONTENT_TYPES, lastEvent, replyHeaders, withCors } from './reply-header
 import type { ShardProxy } from './shard-proxy.ts';
 
 const CREDIT_BATCH_BYTES: number = CREDIT_BYTES / 2;
+/** What an `onWritable` earns: less than any socket takes before it says so, or the buffer would grow. */
+const PROBE_BYTES = 1024;
+/** All probes from one full socket to an empty one. With the window itself: 512 KiB. */
+const PROBES_BYTES_MAX: number = CREDIT_BYTES;
 
 const decoder = new TextDecoder();
 
@@ -47,8 +53,8 @@ export class ReplyWriter implements FrameHandler {
   readonly #cells: ExchangeCells;
   readonly #counters: CounterBlock;
   readonly #view = new ReplyView();
-  /** Exchanges whose socket is full. */
-  readonly #blocked = new Set<EdgeExchange>();
+  /** Exchanges whose socket is full and has taken nothing since. */
+  readonly #stalled = new Set<EdgeExchange>();
   /** The frame at hand, for the functions that run within `cork`. */
   #exchange: EdgeExchange | null = null;
   #isFin = false;
@@ -86,12 +92,14 @@ export class ReplyWriter implements FrameHandler {
     }
   }
 
-  /** The socket drained: what was withheld is credited at once. */
+  /** The socket took bytes after it had been full; more may wait before it. */
   onWritable(exchange: EdgeExchange): void {
-    if (!exchange.isBlocked) return;
-    exchange.isBlocked = false;
-    this.#blocked.delete(exchange);
-    this.#credit(exchange, 1);
+    if (!exchange.isBlocked || exchange.probeBytes >= PROBES_BYTES_MAX) return;
+    this.#stalled.delete(exchange);
+    const bytes = Math.min(PROBE_BYTES, exchange.creditBytes);
+    exchange.creditBytes -= bytes;
+    exchange.probeBytes += bytes;
+    this.#shard.sendCredit(exchange, bytes);
   }
 
   /** The client is gone, or is to be treated so. The slot stays taken until the shard ends the exchange. */
@@ -102,11 +110,11 @@ export class ReplyWriter implements FrameHandler {
     this.#shard.cancel(exchange, cancelReason);
   }
 
-  /** Drops clients whose socket has been full for `limitMs` without draining once. Call it now and then. */
+  /** Drops clients whose full socket has taken nothing for `limitMs`. Call it now and then. */
   dropSlowClients(nowMs: number, limitMs: number): number {
     let dropped = 0;
-    for (const exchange of this.#blocked) {
-      if (nowMs - exchange.blockedSinceMs < limitMs) continue;
+    for (const exchange of this.#stalled) {
+      if (nowMs - exchange.stalledSinceMs < limitMs) continue;
       const http = exchange.http;
       this.dropClient(exchange, CANCEL_SLOW_CLIENT);
       http?.abort();
@@ -115,9 +123,9 @@ export class ReplyWriter implements FrameHandler {
     return dropped;
   }
 
-  /** Exchanges whose socket is full. */
-  get blockedCount(): number {
-    return this.#blocked.size;
+  /** Exchanges whose socket is full and has taken nothing since. */
+  get stalledCount(): number {
+    return this.#stalled.size;
   }
 
   /**
@@ -214,14 +222,21 @@ export class ReplyWriter implements FrameHandler {
     exchange.creditBytes += end - start;
     this.#counters.add(COUNTERS.EDGE_BYTES_OUT.id, end - start);
     if (exchange.phase === PHASE_EVENTS) exchange.noteTail(bytes, start, end);
-    if (isTaken && !exchange.isBlocked) {
-      this.#credit(exchange, CREDIT_BATCH_BYTES);
-    } else if (!exchange.isBlocked && exchange.http !== null) {
-      exchange.isBlocked = true;
-      exchange.blockedSinceMs = this.nowMs;
-      this.#blocked.add(exchange);
-      this.#counters.add(COUNTERS.EDGE_SLOW_CLIENTS.id);
+    if (isTaken) {
+      const wasBlocked = exchange.isBlocked;
+      if (wasBlocked) this.#unblock(exchange);
+      this.#credit(exchange, wasBlocked ? 1 : CREDIT_BATCH_BYTES);
+    } else if (exchange.http !== null) {
+      this.#block(exchange);
     }
+  }
+
+  #block(exchange: EdgeExchange): void {
+    if (!exchange.isBlocked) this.#counters.add(COUNTERS.EDGE_SLOW_CLIENTS.id);
+    exchange.isBlocked = true;
+    if (this.#stalled.has(exchange)) return;
+    exchange.stalledSinceMs = this.nowMs;
+    this.#stalled.add(exchange);
   }
 
   /** Returns credit once at least `bytesMin` have left. */
@@ -289,7 +304,8 @@ export class ReplyWriter implements FrameHandler {
   #unblock(exchange: EdgeExchange): void {
     if (!exchange.isBlocked) return;
     exchange.isBlocked = false;
-    this.#blocked.delete(exchange);
+    exchange.probeBytes = 0;
+    this.#stalled.delete(exchange);
   }
 
   #finish(exchange: EdgeExchange): void {

@@ -67,8 +67,11 @@ export interface SupervisorOptions<Plan, Status> {
   readonly counters: CounterBlock;
   readonly logger: EdgeLogger;
   readonly hooks: SupervisorHooks<Status>;
-  /** What every task gets beside what is its own. */
-  readonly task: Pick<ShardTask<Plan>, 'clockBaseMs' | 'logLevel' | 'instance' | 'sessionKeys'>;
+  /** What a task that starts now gets beside what is its own. */
+  readonly task: () => Pick<
+    ShardTask<Plan>,
+    'clockBaseMs' | 'logLevel' | 'instance' | 'sessionKeys'
+  >;
   readonly resourceLimits?: ShardResourceLimits;
 }
 
@@ -98,6 +101,8 @@ export class ShardSupervisor<Plan extends { readonly number: number }, Status>
   readonly #joins: PeerJoins;
   readonly #processes: ProcessTable;
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Threads that are being ended. */
+  readonly #ending = new Set<Promise<void>>();
   #plan: Plan;
   /** A plan that is being published: shards that start meanwhile get it behind the current one. */
   #nextPlan: Plan | null = null;
@@ -204,7 +209,9 @@ export class ShardSupervisor<Plan extends { readonly number: number }, Status>
     this.postAll({ kind: 'stop' });
     const runs = this.#lives.map((life) => life.run).filter((run) => run !== null);
     await within(timeoutMs, Promise.all(runs.map((run) => run.ended)));
-    await within(KILL_TIMEOUT_MS, Promise.all(runs.map((run) => run.kill())));
+    const endings = [...this.#ending, ...runs.map((run) => run.kill())];
+    await within(KILL_TIMEOUT_MS, Promise.all(endings));
+    this.#onFirstReady?.(new Error('stopped before every shard was ready'));
     const killed = killAll(this.#processes);
     if (killed > 0) this.#options.logger.warn({ killed }, 'child processes outlived their shards');
     for (const life of this.#lives) life.phase = 'stopped';
@@ -262,7 +269,7 @@ export class ShardSupervisor<Plan extends { readonly number: number }, Status>
     life.startedMs = clock.nowMs();
     life.run = new ShardRun<Plan, Status>(
       url,
-      { ...task, shardIndex: life.shard, generation, region, layout, plan: this.#plan, peers },
+      { ...task(), shardIndex: life.shard, generation, region, layout, plan: this.#plan, peers },
       this,
       resourceLimits,
     );
@@ -284,7 +291,10 @@ export class ShardSupervisor<Plan extends { readonly number: number }, Status>
     counters.add(COUNTERS.SHARD_DEATHS.id);
     logger.error({ shard, generation, error }, 'shard is lost');
     hooks.onDown(shard);
-    await within(KILL_TIMEOUT_MS, run.kill());
+    const ending = run.kill();
+    this.#ending.add(ending);
+    await within(KILL_TIMEOUT_MS, ending);
+    this.#ending.delete(ending);
 
     const killed = killOwned(this.#processes, shard, generation);
     counters.add(COUNTERS.PROCESSES_KILLED.id, killed);

@@ -120,7 +120,7 @@ describe('a client that does not read', () => {
   it('holds up its own stream within its credit, and nobody else', async () => {
     harness = await Harness.start(testPlan({ shards: 1 }));
     const response = await harness.open({ body });
-    await until(() => harness.edge.stats().blockedSockets === 1);
+    await until(() => harness.edge.stats().stalledSockets === 1);
     await until(async () => {
       const [before] = await statuses();
       const [after] = await statuses();
@@ -136,7 +136,7 @@ describe('a client that does not read', () => {
     for await (const chunk of response) received += (chunk as Buffer).length;
     expect(received).toBeGreaterThan(events * bytes);
     expect(harness.edge.openExchanges).toBe(0);
-    expect(harness.edge.stats().blockedSockets).toBe(0);
+    expect(harness.edge.stats().stalledSockets).toBe(0);
   });
 
   it('is dropped after a while, and its shard is told why', async () => {
@@ -175,6 +175,8 @@ describe('a shard that gives an exchange up', () => {
     const reply = await harness.call('abort', params, { id: 'é' });
     expect(reply.status).toBe(200);
     // The server may open a silent stream with a comment.
-    expect(reply.body.replace(/^:\n\n/, '')).toMatch(/^event: message\ndata: \{.*"id":"é","error":\{"code":-31004.*\}\n\n$/);
+    expect(reply.body.replace(/^:\n\n/, '')).toMatch(
+      /^event: message\ndata: \{.*"id":"é","error":\{"code":-31004.*\}\n\n$/,
+    );
   });
 });

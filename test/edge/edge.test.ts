@@ -103,7 +103,10 @@ describe('a request is refused', () => {
   it('with 403 for a foreign Host or Origin, before its body is read', async () => {
     harness = await Harness.start();
     const host = await harness.call('echo', {}, { headers: { host: 'evil.example' } });
-    expect([host.status, errorOf(host.body).message]).toEqual([403, 'forbidden: Host is not allowed']);
+    expect([host.status, errorOf(host.body).message]).toEqual([
+      403,
+      'forbidden: Host is not allowed',
+    ]);
     const origin = await harness.call('echo', {}, { headers: { origin: 'http://evil.example' } });
     expect(origin.status).toBe(403);
     expect(origin.headers['access-control-allow-origin']).toBeUndefined();

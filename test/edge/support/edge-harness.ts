@@ -1,6 +1,7 @@
 /** A whole edge with fake shards on real threads, and a small client. */
 import { Agent, request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import type { Plan, PlanUpstream } from '../../../src/config/plan.ts';
 import { Edge } from '../../../src/edge/edge.ts';
 import type { EdgeOptions, ShardEvent } from '../../../src/edge/edge.ts';
@@ -96,6 +97,8 @@ export interface Call {
   readonly body?: string | Buffer;
   readonly id?: unknown;
   readonly signal?: AbortSignal;
+  /** On a new connection. */
+  readonly fresh?: boolean;
 }
 
 /** What the fake shard's `echo` answers. */
@@ -187,16 +190,39 @@ export class Harness {
 
   /** The response with its body still to come. */
   open(call: Call): Promise<IncomingMessage> {
-    const { method = 'POST', path = '/mcp', headers = {}, body, signal } = call;
+    const { method = 'POST', path = '/mcp', headers = {}, body, signal, fresh } = call;
+    const agent = fresh === true ? false : this.#agent;
     return new Promise((resolve, reject) => {
       const outgoing = request(
-        { host: '127.0.0.1', port: this.port, agent: this.#agent, method, path, headers, signal },
+        { host: '127.0.0.1', port: this.port, agent, method, path, headers, signal },
         resolve,
       );
       outgoing.on('error', reject);
       if (body !== undefined) outgoing.setHeader('content-length', Buffer.byteLength(body));
       outgoing.end(body);
     });
+  }
+
+  /** Sends a head and half a body; what it returns sends the rest and gives the answer. */
+  async slowCall(path: string, method: string): Promise<() => Promise<Reply>> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: {} });
+    const socket = connect(this.port, '127.0.0.1');
+    const head = `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
+    await new Promise<void>((resolve) => socket.write(head + body.slice(0, 10), () => resolve()));
+    // The server has it once a later request on the same thread was answered.
+    await this.call('echo');
+    return async () => {
+      socket.write(body.slice(10));
+      let text = '';
+      for await (const chunk of socket) {
+        text += String(chunk);
+        const [top = '', reply = ''] = text.split('\r\n\r\n');
+        const length = Number(/content-length: (\d+)/i.exec(top)?.[1] ?? -1);
+        if (reply.length < length || length < 0) continue;
+        return { status: Number(top.split(' ')[1]), headers: {}, body: reply };
+      }
+      throw new Error(`cut short: ${text}`);
+    };
   }
 
   #onEvent(event: ShardEvent): void {

@@ -55,6 +55,7 @@ class Exchange {
     this.credit = CREDIT_BYTES;
     this.queue = [];
     this.isEnding = false;
+    this.onIdle = null;
     this.isOver = false;
     this.cancelReason = 0;
   }
@@ -102,13 +103,21 @@ class Exchange {
   }
 
   flush() {
-    while (this.queue.length > 0 && this.queue[0].length <= this.credit) {
-      const bytes = this.queue.shift();
+    // However little the credit is, it is used up: the edge may be probing.
+    while (this.queue.length > 0 && this.credit > 0) {
+      const [first] = this.queue;
+      const bytes = first.subarray(0, Math.min(first.length, this.credit));
+      if (bytes.length === first.length) this.queue.shift();
+      else this.queue[0] = first.subarray(bytes.length);
       this.credit -= bytes.length;
       this.shard.sentBytes += bytes.length;
       this.shard.write(FRAME_DATA, 0, this.number, 0, bytes);
     }
-    if (this.queue.length > 0 || !this.isEnding || this.isOver) return;
+    if (this.queue.length > 0 || this.isOver) return;
+    if (!this.isEnding) {
+      if (this.onIdle !== null) this.onIdle();
+      return;
+    }
     this.shard.write(FRAME_DATA, FLAG_FIN, this.number, 0, Buffer.alloc(0));
     this.over();
   }
@@ -139,6 +148,13 @@ const METHODS = {
   peers(exchange) {
     exchange.result({ joined: exchange.shard.peers });
   },
+  plans(exchange) {
+    exchange.result([...exchange.shard.plans]);
+  },
+  log(exchange, { level, message }) {
+    exchange.shard.port.postMessage({ kind: 'log', level, message, fields: { a: 1 } });
+    exchange.result({});
+  },
   /** Waits for `release`. */
   hold(exchange) {
     exchange.shard.held.push(exchange);
@@ -158,6 +174,16 @@ const METHODS = {
       ),
     );
     exchange.end();
+  },
+  /** As `stream`, but makes an event only when there is credit for it. */
+  drip(exchange, { events, bytes }) {
+    exchange.begin(REPLY_EVENT_STREAM);
+    let i = 0;
+    exchange.onIdle = () => {
+      if (i === events) exchange.end();
+      else exchange.event({ i: (i += 1), fill: 'x'.repeat(bytes) });
+    };
+    exchange.flush();
   },
   /** Begins an event stream and waits; `cut` leaves it in the middle of an event. */
   openStream(exchange, { cut }) {
@@ -298,7 +324,13 @@ class FakeShard {
       });
     } else if (message.kind === 'statusAsk') {
       const { sentBytes, creditedBytes, cancels, exchanges } = this;
-      const status = { sentBytes, creditedBytes, cancels, open: exchanges.size, shard: this.task.shardIndex };
+      const status = {
+        sentBytes,
+        creditedBytes,
+        cancels,
+        open: exchanges.size,
+        shard: this.task.shardIndex,
+      };
       this.port.postMessage({ kind: 'status', ask: message.ask, status });
     } else if (message.kind === 'stop') {
       this.port.postMessage({ kind: 'stopped' });
