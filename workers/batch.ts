@@ -8,7 +8,12 @@ const COMMA = Buffer.from(',');
 const CLOSE = Buffer.from(']');
 
 /** Makes the exchange of one member: pooled, with its message in `bytes[start, end)`. */
-export type MemberSource = (parent: Exchange, bytes: Buffer, start: number, end: number) => Exchange;
+export type MemberSource = (
+  parent: Exchange,
+  bytes: Buffer,
+  start: number,
+  end: number,
+) => Exchange;
 
 /**
  * A 2025-03-26 batch: each member is an exchange of its own through the pipeline; what they are
@@ -108,4 +113,3 @@ export class Batch {
     this.#replier.message(this.parent, whole, 0, whole.length);
   }
 }
-

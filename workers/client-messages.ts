@@ -5,7 +5,11 @@ import type { Peek } from '../src/protocol/jsonrpc/peek-record.ts';
 import { replaceId } from '../src/protocol/jsonrpc/message-edit.ts';
 import { singleLineBytes, toSingleLine } from '../src/protocol/jsonrpc/single-line.ts';
 import { Splice } from '../src/protocol/jsonrpc/splice.ts';
-import { METHOD_CANCELLED, METHOD_PROGRESS, METHOD_ROOTS_CHANGED } from '../src/protocol/methods.ts';
+import {
+  METHOD_CANCELLED,
+  METHOD_PROGRESS,
+  METHOD_ROOTS_CHANGED,
+} from '../src/protocol/methods.ts';
 import type { Exchange } from './exchange.ts';
 import type { Replier } from './reply.ts';
 import type { DeadlineList } from './upstream/deadline-list.ts';
@@ -44,7 +48,9 @@ export class ClientMessages {
     if (exchange.era !== ERA_MODERN && session !== null) {
       if (peek.methodId === METHOD_CANCELLED) this.#cancel(exchange, peek);
       else if (peek.methodId === METHOD_ROOTS_CHANGED) {
-        const message = Buffer.from('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}');
+        const message = Buffer.from(
+          '{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}',
+        );
         for (const upstream of this.#upstreams.all()) upstream.notify(session, message);
       } else if (peek.methodId === METHOD_PROGRESS) this.#progress(exchange);
     }
@@ -59,7 +65,8 @@ export class ClientMessages {
       this.#replier.fault(exchange, 'INVALID_REQUEST', 'a response was posted');
       return;
     }
-    const number = peek.idStart < 0 ? NaN : Number(exchange.bytes.toString('latin1', peek.idStart, peek.idEnd));
+    const number =
+      peek.idStart < 0 ? NaN : Number(exchange.bytes.toString('latin1', peek.idStart, peek.idEnd));
     const request = session.serverRequests?.get(number);
     if (request !== undefined) {
       session.serverRequests?.delete(number);
@@ -98,7 +105,13 @@ export class ClientMessages {
     const { session } = exchange;
     if (session?.serverRequests === null || session === null) return;
     const line = Buffer.allocUnsafe(singleLineBytes(exchange.messageEnd - exchange.messageStart));
-    const length = toSingleLine(exchange.bytes, exchange.messageStart, exchange.messageEnd, line, 0);
+    const length = toSingleLine(
+      exchange.bytes,
+      exchange.messageStart,
+      exchange.messageEnd,
+      line,
+      0,
+    );
     const message = Buffer.from(line.subarray(0, length));
     const slots = new Set<number>();
     for (const { call } of session.serverRequests.values()) slots.add(call.upstreamSlot);

@@ -1,6 +1,9 @@
 import type { Doorbell } from '../shared/doorbell.ts';
 import type { RingWriter } from '../shared/ring-writer.ts';
 
+/** In a long turn the reader may start on this many while the rest is written. */
+const FRAMES_PER_RING = 16;
+
 interface QueuedFrame {
   readonly kind: number;
   readonly flags: number;
@@ -32,6 +35,7 @@ export class FrameWriter {
   #exchange = 0;
   #aux = 0;
   #isInRing = false;
+  #unrung = 0;
 
   constructor(ring: RingWriter, doorbell: Doorbell, onRing: () => void, onFull: () => void) {
     this.#ring = ring;
@@ -79,7 +83,7 @@ export class FrameWriter {
   commit(): void {
     if (this.#isInRing) {
       this.#ring.commit();
-      if (this.#doorbell.ring()) this.#onRing();
+      this.#ringLater();
       return;
     }
     this.queuedBytes += this.target.length;
@@ -117,13 +121,28 @@ export class FrameWriter {
     }
     if (moved === 0) return;
     this.#queue.splice(0, moved);
-    if (this.#doorbell.ring()) this.#onRing();
+    this.ring();
   }
 
-  /** Wakes the reader, for what it should look at without a new frame. */
+  /** Wakes the reader if it sleeps. */
   ring(): void {
     if (this.#doorbell.ring()) this.#onRing();
   }
+
+  /**
+   * Rings once for all frames of one turn of the event loop: waking a thread is a system call, and
+   * answers of several upstream connections arrive in one turn.
+   */
+  #ringLater(): void {
+    this.#unrung += 1;
+    if (this.#unrung === 1) setImmediate(this.#ringNow);
+    else if (this.#unrung === FRAMES_PER_RING) this.ring();
+  }
+
+  readonly #ringNow = (): void => {
+    this.#unrung = 0;
+    this.ring();
+  };
 
   /** Forgets what waits: the reader is gone. */
   clear(): void {

@@ -63,12 +63,18 @@ export class ListWaiter {
     }
     upstream.whenUp((code) => {
       if (code !== null) end(true);
-      else void upstream.loader.settled(kinds).then(() => end(kinds.some((kind) => !upstream.catalog.isLoaded(kind))));
+      else
+        void upstream.loader
+          .settled(kinds)
+          .then(() => end(kinds.some((kind) => !upstream.catalog.isLoaded(kind))));
     });
   }
 
   #missing(plan: Plan, endpoint: PlanEndpoint, kinds: readonly CatalogKind[]): PlanUpstream[] {
-    const wanted = endpoint.upstream === null ? plan.upstreams : [plan.upstreams[endpoint.upstream] as PlanUpstream];
+    const wanted =
+      endpoint.upstream === null
+        ? plan.upstreams
+        : [plan.upstreams[endpoint.upstream] as PlanUpstream];
     return wanted.filter((upstream) => {
       const catalog = this.#upstreams.get(upstream.slot)?.catalog;
       return kinds.some((kind) => catalog?.isLoaded(kind) !== true);

@@ -62,7 +62,11 @@ export class ListenTable {
       ...(listen.resources ? { resourcesListChanged: true } : {}),
       ...(listen.uris.size > 0 ? { resourceSubscriptions: [...listen.uris] } : {}),
     };
-    this.#send(listen, 'notifications/subscriptions/acknowledged', `"notifications":${JSON.stringify(granted)}`);
+    this.#send(
+      listen,
+      'notifications/subscriptions/acknowledged',
+      `"notifications":${JSON.stringify(granted)}`,
+    );
   }
 
   onListChanged(slot: number, kind: CatalogKind): void {
@@ -132,7 +136,11 @@ export class ListenTable {
     for (const [slot, resourceSubscriptions] of uris) {
       const call = this.#upstreams
         .get(slot)
-        ?.stream('subscriptions/listen', { notifications: { resourceSubscriptions } }, new OwnStream());
+        ?.stream(
+          'subscriptions/listen',
+          { notifications: { resourceSubscriptions } },
+          new OwnStream(),
+        );
       if (call !== null && call !== undefined) calls.push(call);
     }
     return calls;

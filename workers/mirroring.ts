@@ -38,18 +38,22 @@ export class Mirroring {
     if (start >= 0 && !isUnambiguous(exchange.bytes, start, end)) {
       return { fault: 'AMBIGUOUS_MEMBER', message: 'arguments', data: null };
     }
-    const args: unknown =
-      start < 0 ? {} : JSON.parse(exchange.bytes.toString('utf8', start, end));
+    const args: unknown = start < 0 ? {} : JSON.parse(exchange.bytes.toString('utf8', start, end));
     if (exchange.era === ERA_MODERN) {
       const mismatch = checkMirroredParams(mirrored, args, paramFields(view));
       if (mismatch !== null) {
         const { header, body } = mismatch;
-        return { fault: 'HEADER_MISMATCH', message: body, data: JSON.stringify({ mismatch: { header, body } }) };
+        return {
+          fault: 'HEADER_MISMATCH',
+          message: body,
+          data: JSON.stringify({ mismatch: { header, body } }),
+        };
       }
     }
     if (upstreamEra === ERA_MODERN) {
       const fields = mirroredFields(mirrored, args);
-      if (fields === null) return { fault: 'INVALID_PARAMS', message: 'mirrored arguments are too long', data: null };
+      if (fields === null)
+        return { fault: 'INVALID_PARAMS', message: 'mirrored arguments are too long', data: null };
       const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
       outgoing.paramLines = Buffer.from(lines, 'latin1');
     }

@@ -104,7 +104,9 @@ export class NewsDesk implements UpstreamEvents {
       return;
     }
     if (peek.methodId === METHOD_LOG_MESSAGE && session.logLevel >= 0) {
-      const isBelow = peek.levelStart < 0 || logLevelFromBytes(bytes, peek.levelStart, peek.levelEnd) < session.logLevel;
+      const isBelow =
+        peek.levelStart < 0 ||
+        logLevelFromBytes(bytes, peek.levelStart, peek.levelEnd) < session.logLevel;
       if (isBelow) return;
     }
     const line = Buffer.allocUnsafe(singleLineBytes(end - start));
@@ -117,7 +119,8 @@ export class NewsDesk implements UpstreamEvents {
     if (kind === 'templates') return;
     const text = listChangedText(kind);
     sessions.forEach((session) => {
-      if (session.stream !== null && this.#hears(session, upstream.slot)) this.#toSession(session, text);
+      if (session.stream !== null && this.#hears(session, upstream.slot))
+        this.#toSession(session, text);
     });
     listens.onListChanged(upstream.slot, kind);
   }
@@ -145,15 +148,24 @@ export class NewsDesk implements UpstreamEvents {
         break;
       case EVENT_UPSTREAM_READY:
         if (upstream instanceof StdioUpstream) {
-          upstream.onDescribed(JSON.parse(bytes.toString('utf8', body, end)) as UpstreamDescription, '');
+          upstream.onDescribed(
+            JSON.parse(bytes.toString('utf8', body, end)) as UpstreamDescription,
+            '',
+          );
         }
         break;
       case EVENT_UPSTREAM_DOWN:
-        if (upstream instanceof StdioUpstream) upstream.onDescribed(null, bytes.toString('utf8', body, end));
+        if (upstream instanceof StdioUpstream)
+          upstream.onDescribed(null, bytes.toString('utf8', body, end));
         break;
       case RELAY_ASK_DESCRIPTION:
         if (upstream.isUp && upstream.description !== null) {
-          peers.tell(EVENT_UPSTREAM_READY, slot, Buffer.from(JSON.stringify(upstream.description)), from);
+          peers.tell(
+            EVENT_UPSTREAM_READY,
+            slot,
+            Buffer.from(JSON.stringify(upstream.description)),
+            from,
+          );
         }
         break;
       default:

@@ -155,7 +155,14 @@ export class PeerSet {
   }
 
   /** A MESSAGE frame from the owner of a process. */
-  onMessage(number: number, flags: number, aux: number, bytes: Buffer, start: number, end: number): void {
+  onMessage(
+    number: number,
+    flags: number,
+    aux: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const call = this.#calls.get(number);
     if (call === undefined) return;
     const isLast = (aux & RELAY_LAST) !== 0;
@@ -185,7 +192,11 @@ export class PeerSet {
     const call = this.#calls.get(number);
     if (call === undefined) return;
     this.#end(call);
-    call.fault(faultById(faultId), executed === 0 ? 0 : executed === 1 ? 1 : 2, 'at the owning shard');
+    call.fault(
+      faultById(faultId),
+      executed === 0 ? 0 : executed === 1 ? 1 : 2,
+      'at the owning shard',
+    );
   }
 
   #deliver(call: RelayCall, isFinal: boolean, bytes: Buffer, start: number, end: number): void {
@@ -200,7 +211,8 @@ export class PeerSet {
         call.settle()?.onResponse(call, message, from, to, record);
       } else if (record.kind === KIND_NOTIFICATION) {
         listener.onNotification(call, message, from, to, record);
-      } else if (record.kind === KIND_REQUEST) listener.onServerRequest(call, message, from, to, record);
+      } else if (record.kind === KIND_REQUEST)
+        listener.onServerRequest(call, message, from, to, record);
     });
   }
 
@@ -217,7 +229,7 @@ function sendOpen(writer: FrameWriter, number: number, open: RelayOpen): void {
   const bodyAt = writeRelayHead(writer.target, at, open);
   message.copy(writer.target, bodyAt, 0, first);
   writer.commit();
-  for (let sent = first; sent < length; ) {
+  for (let sent = first; sent < length;) {
     const next = Math.min(length, sent + PAYLOAD_BYTES_MAX);
     writer.write(FRAME_DATA, next === length ? FLAG_FIN : 0, number, 0, message, sent, next);
     sent = next;
@@ -246,7 +258,12 @@ export function sendMessage(
 }
 
 /** Ends a relayed call with a fault; `flags` says how far it had come (NOT_SENT, MAYBE, ANSWERED). */
-export function sendAbort(writer: FrameWriter, number: number, faultId: number, executed: number): void {
+export function sendAbort(
+  writer: FrameWriter,
+  number: number,
+  faultId: number,
+  executed: number,
+): void {
   writer.claim(FRAME_ABORT, executed, number, faultId, 0);
   writer.commit();
 }

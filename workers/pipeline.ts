@@ -1,7 +1,12 @@
 import { COUNTERS } from '../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../shared/counter-cell.ts';
 import type { FaultCode } from '../shared/fault.ts';
-import { KIND_BATCH, KIND_ERROR, KIND_NOTIFICATION, KIND_RESPONSE } from '../src/protocol/jsonrpc/peek-record.ts';
+import {
+  KIND_BATCH,
+  KIND_ERROR,
+  KIND_NOTIFICATION,
+  KIND_RESPONSE,
+} from '../src/protocol/jsonrpc/peek-record.ts';
 import { peek } from '../src/protocol/jsonrpc/peek.ts';
 import { Batch } from './batch.ts';
 import type { ClientMessages } from './client-messages.ts';
@@ -67,7 +72,8 @@ export class Pipeline {
     }
     if (skipStage) exchange.stageIndex += 1;
     // Stages after `read` rely on the record; `read` and those before it fill it themselves.
-    if (exchange.stageIndex > 1) peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, view.peek);
+    if (exchange.stageIndex > 1)
+      peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, view.peek);
     this.#run(exchange);
   }
 
@@ -152,6 +158,7 @@ export class Pipeline {
       },
     );
     if (!isStarted) replier.fault(exchange, 'INVALID_REQUEST', 'batch is empty or too long');
-    else if (exchange.inUse && ids.length > 0) edge.ids(exchange, Buffer.from(`[${ids.join(',')}]`));
+    else if (exchange.inUse && ids.length > 0)
+      edge.ids(exchange, Buffer.from(`[${ids.join(',')}]`));
   }
 }

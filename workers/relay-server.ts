@@ -76,7 +76,15 @@ export class RelayServer {
     return this.#served.reduce((sum, calls) => sum + calls.size, 0);
   }
 
-  onOpen(from: number, number: number, flags: number, total: number, bytes: Buffer, start: number, end: number): void {
+  onOpen(
+    from: number,
+    number: number,
+    flags: number,
+    total: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     if ((flags & FLAG_NOTIFY) !== 0) {
       this.#onNotification(bytes, start, end);
       return;
@@ -90,7 +98,14 @@ export class RelayServer {
     else this.#keep(served, bytes, start, end);
   }
 
-  onData(from: number, number: number, flags: number, bytes: Buffer, start: number, end: number): void {
+  onData(
+    from: number,
+    number: number,
+    flags: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const served = this.#served[from]?.get(number);
     if (served === undefined) return;
     this.#keep(served, bytes, start, end);
@@ -108,7 +123,14 @@ export class RelayServer {
   }
 
   /** A response of a client to a request of the process. */
-  onResponse(from: number, number: number, aux: number, bytes: Buffer, start: number, end: number): void {
+  onResponse(
+    from: number,
+    number: number,
+    aux: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const served = this.#served[from]?.get(number);
     if (served === undefined) return;
     this.#keep(served, bytes, start, end);
@@ -121,7 +143,8 @@ export class RelayServer {
 
   /** That shard is gone: nobody waits for its calls. */
   leave(from: number): void {
-    for (const served of this.#served[from]?.values() ?? []) served.call?.giveUp(GIVEN_UP_BY_CLIENT);
+    for (const served of this.#served[from]?.values() ?? [])
+      served.call?.giveUp(GIVEN_UP_BY_CLIENT);
     this.#served[from]?.clear();
   }
 
@@ -138,12 +161,15 @@ export class RelayServer {
   }
 
   #writerFor(served: ServedCall): FrameWriter | null {
-    return this.#served[served.from]?.get(served.number) === served ? this.#peers.writer(served.from) : null;
+    return this.#served[served.from]?.get(served.number) === served
+      ? this.#peers.writer(served.from)
+      : null;
   }
 
   #keep(served: ServedCall, bytes: Buffer, start: number, end: number): void {
     served.piecesBytes += end - start;
-    if (served.piecesBytes <= BODY_BYTES_MAX * 2) served.pieces.push(Buffer.from(bytes.subarray(start, end)));
+    if (served.piecesBytes <= BODY_BYTES_MAX * 2)
+      served.pieces.push(Buffer.from(bytes.subarray(start, end)));
   }
 
   #begin(served: ServedCall, bytes: Buffer, start: number, end: number): void {
@@ -183,7 +209,8 @@ export class RelayServer {
   }
 
   #onNotification(bytes: Buffer, start: number, end: number): void {
-    const host = this.#stdio(bytes.readUInt16LE(start))?.host(bytes.readUInt16LE(start + 2)) ?? null;
+    const host =
+      this.#stdio(bytes.readUInt16LE(start))?.host(bytes.readUInt16LE(start + 2)) ?? null;
     host?.write(bytes, start + RELAY_HEAD_BYTES, end);
   }
 }

@@ -9,7 +9,11 @@ import {
   HEADER_RETRY_AFTER,
   HEADER_X_ACCEL_BUFFERING,
 } from '../shared/header-code.ts';
-import { REPLY_EVENT_STREAM, REPLY_JSON, REPLY_NONE as CONTENT_NONE } from '../shared/reply-codec.ts';
+import {
+  REPLY_EVENT_STREAM,
+  REPLY_JSON,
+  REPLY_NONE as CONTENT_NONE,
+} from '../shared/reply-codec.ts';
 import { ERA_MODERN } from '../src/protocol/eras/era.ts';
 import type { EdgeProxy } from './edge-proxy.ts';
 import { REPLY_BODY, REPLY_DONE, REPLY_EVENTS, REPLY_NONE } from './exchange.ts';
@@ -235,7 +239,12 @@ function retryFields(status: number): ReplyFields {
 }
 
 /** A JSON-RPC error response as text. `idText` and `data` are JSON. */
-export function errorText(idText: string, rpc: number, message: string, data: string | null): string {
+export function errorText(
+  idText: string,
+  rpc: number,
+  message: string,
+  data: string | null,
+): string {
   const tail = data === null ? '' : `,"data":${data}`;
   return `{"jsonrpc":"2.0","id":${idText},"error":{"code":${rpc},"message":${JSON.stringify(message)}${tail}}}`;
 }

@@ -107,7 +107,8 @@ export class RequestView implements CredentialSpans {
     const start = open.valueStart;
     if (end - start < JSON_TYPE.length) return false;
     for (let i = 0; i < JSON_TYPE.length; i += 1) {
-      if (((this.bytes[start + i] as number) | 0x20) !== ((JSON_TYPE[i] as number) | 0x20)) return false;
+      if (((this.bytes[start + i] as number) | 0x20) !== ((JSON_TYPE[i] as number) | 0x20))
+        return false;
     }
     const next = start + JSON_TYPE.length;
     return next === end || this.bytes[next] === 0x3b || this.bytes[next] === 0x20;

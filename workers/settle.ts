@@ -122,7 +122,10 @@ export class Settle implements CallListener, ReplySource {
     const exchange = this.#detach(call);
     if (exchange === null) return;
     const isError = peek.kind === KIND_ERROR;
-    this.#labels.record(exchange, isError ? OUTCOME_FAILED : peek.isError === 1 ? OUTCOME_IS_ERROR : OUTCOME_OK);
+    this.#labels.record(
+      exchange,
+      isError ? OUTCOME_FAILED : peek.isError === 1 ? OUTCOME_IS_ERROR : OUTCOME_OK,
+    );
     const code = isError ? integerAt(bytes, peek.errorCodeStart, peek.errorCodeEnd) : 0;
     if (exchange.era === ERA_MODERN && (code === -32020 || code === -32022)) {
       // Our own envelope or headers were refused: that is between the upstream and us.
@@ -156,7 +159,10 @@ export class Settle implements CallListener, ReplySource {
     const exchange = this.#detach(call);
     if (exchange === null) return;
     exchange.source = null;
-    this.#labels.record(exchange, !isComplete ? OUTCOME_FAILED : isError ? OUTCOME_IS_ERROR : OUTCOME_OK);
+    this.#labels.record(
+      exchange,
+      !isComplete ? OUTCOME_FAILED : isError ? OUTCOME_IS_ERROR : OUTCOME_OK,
+    );
     if (!isComplete) this.#replier.abort(exchange, 'UPSTREAM_INVALID', 'the answer broke off');
     else {
       if (exchange.replyState === REPLY_EVENTS) this.#replier.eventEnd(exchange);
@@ -214,7 +220,8 @@ export class Settle implements CallListener, ReplySource {
       const added = this.#addedMembers(exchange, call);
       if (added !== null && (peek.resultTypeKey < 0 || added === RESULT_COMPLETE_UNCACHED)) {
         if (peek.resultTypeKey < 0) addResultHints(splice, bytes, peek, added);
-      } else if (exchange.era !== ERA_MODERN && peek.resultTypeKey >= 0) cutResultHints(splice, bytes, peek);
+      } else if (exchange.era !== ERA_MODERN && peek.resultTypeKey >= 0)
+        cutResultHints(splice, bytes, peek);
     }
     const status = exchange.era === ERA_MODERN ? modernStatus(code, call.httpStatus) : 200;
     const size = splice.size(start, end);
@@ -233,7 +240,9 @@ export class Settle implements CallListener, ReplySource {
   /** What a modern client must find in a result of a legacy server. */
   #addedMembers(exchange: Exchange, call: UpstreamCall): Uint8Array | null {
     if (exchange.era !== ERA_MODERN || exchange.isModernUpstream) return null;
-    return METHODS[call.methodId]?.isCacheable === true ? RESULT_COMPLETE_UNCACHED : RESULT_COMPLETE;
+    return METHODS[call.methodId]?.isCacheable === true
+      ? RESULT_COMPLETE_UNCACHED
+      : RESULT_COMPLETE;
   }
 
   /** An error without an id is this call's: it gets the client's. */

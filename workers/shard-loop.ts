@@ -46,7 +46,15 @@ class PeerFrames implements FrameHandler {
     this.reader = reader;
   }
 
-  onFrame(kind: number, flags: number, exchange: number, aux: number, raw: Uint8Array, start: number, end: number): void {
+  onFrame(
+    kind: number,
+    flags: number,
+    exchange: number,
+    aux: number,
+    raw: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     const { peers, relay, news } = this.#parts;
     const bytes = raw as Buffer;
     switch (kind) {
@@ -60,7 +68,8 @@ class PeerFrames implements FrameHandler {
         relay.onCancel(this.#from, exchange);
         break;
       case FRAME_MESSAGE:
-        if ((aux & RELAY_TO_OWNER) !== 0) relay.onResponse(this.#from, exchange, aux, bytes, start, end);
+        if ((aux & RELAY_TO_OWNER) !== 0)
+          relay.onResponse(this.#from, exchange, aux, bytes, start, end);
         else peers.onMessage(exchange, flags, aux, bytes, start, end);
         break;
       case FRAME_ABORT:
@@ -112,10 +121,15 @@ export class ShardLoop implements FrameHandler {
     this.#cell = new ThreadCell(region, layout.threadCells[thread] as number);
     this.#reader = this.#openReader(layout.ringsIn[0]?.[shardIndex] as number, layout.ringInBytes);
     this.#peers = new Array<PeerFrames | null>(layout.shards).fill(null);
-    this.#waiter = new DoorbellWaiter(region, layout.doorbells[thread] as number, () => this.#hasWork(), () => {
-      this.#parts.counters.add(COUNTERS.WAKEUPS.id);
-      this.#onTurn();
-    });
+    this.#waiter = new DoorbellWaiter(
+      region,
+      layout.doorbells[thread] as number,
+      () => this.#hasWork(),
+      () => {
+        this.#parts.counters.add(COUNTERS.WAKEUPS.id);
+        this.#onTurn();
+      },
+    );
   }
 
   start(): void {
@@ -165,7 +179,15 @@ export class ShardLoop implements FrameHandler {
     }
   }
 
-  onFrame(kind: number, flags: number, number: number, aux: number, raw: Uint8Array, start: number, end: number): void {
+  onFrame(
+    kind: number,
+    flags: number,
+    number: number,
+    aux: number,
+    raw: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
     const { exchanges, edge } = this.#parts;
     const bytes = raw as Buffer;
     if (kind === FRAME_OPEN) {
@@ -179,7 +201,14 @@ export class ShardLoop implements FrameHandler {
     else if (kind === FRAME_CANCEL) this.#onCancel(exchange, aux);
   }
 
-  #onOpen(number: number, flags: number, total: number, bytes: Buffer, start: number, end: number): void {
+  #onOpen(
+    number: number,
+    flags: number,
+    total: number,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
     const { exchanges, view, plans, replier } = this.#parts;
     const exchange = exchanges.open(number);
     exchange.inUse = true;
@@ -249,7 +278,8 @@ export class ShardLoop implements FrameHandler {
       call.exchange = null;
       // Modern: closing the stream is the cancellation. Legacy: it is not (Streamable HTTP up to
       // 2025-11-25), so the upstream goes on and its answer is dropped.
-      if (exchange.era === ERA_MODERN || reason !== CANCEL_CLIENT_GONE) call.giveUp(GIVEN_UP_BY_CLIENT);
+      if (exchange.era === ERA_MODERN || reason !== CANCEL_CLIENT_GONE)
+        call.giveUp(GIVEN_UP_BY_CLIENT);
     }
     edge.abort(exchange, 'CANCELLED');
   }
@@ -307,7 +337,10 @@ export class ShardLoop implements FrameHandler {
 
   #join(shard: number): void {
     const { layout, shardIndex } = this.#task;
-    const reader = this.#openReader(layout.ringsPeer[shard]?.[shardIndex] as number, layout.ringPeerBytes);
+    const reader = this.#openReader(
+      layout.ringsPeer[shard]?.[shardIndex] as number,
+      layout.ringPeerBytes,
+    );
     this.#peers[shard] = new PeerFrames(this.#parts, shard, reader);
     this.#parts.peers.join(shard, this.#parts.frameWriter(shard));
     this.#parts.upstreams.onPeerJoined(shard);
@@ -342,4 +375,3 @@ export class ShardLoop implements FrameHandler {
     this.#resolve();
   }
 }
-

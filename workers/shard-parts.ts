@@ -116,18 +116,32 @@ export class PlanShelf {
 }
 
 /** Builds a shard's parts from the bottom up. */
-export function buildShard(task: ShardTask<Plan>, clock: Clock, log: ShardLog, post: Post): ShardParts {
+export function buildShard(
+  task: ShardTask<Plan>,
+  clock: Clock,
+  log: ShardLog,
+  post: Post,
+): ShardParts {
   const { region, layout, shardIndex, generation } = task;
   checkRegion(region, layout);
   const thread = shardThread(layout, shardIndex);
   const counters = new CounterBlock(region, layout.counters[thread] as number);
-  const inflight = new InflightTable(region, layout.inflight, layout.shards, layout.threadCells[layout.edges] as number);
+  const inflight = new InflightTable(
+    region,
+    layout.inflight,
+    layout.shards,
+    layout.threadCells[layout.edges] as number,
+  );
   inflight.open(shardIndex, generation);
   const cells = new ExchangeCells(region, layout.exchangeCells[shardIndex] as number);
   const countRing = (): void => counters.add(COUNTERS.DOORBELLS.id);
   const countFull = (): void => counters.add(COUNTERS.RING_FULL.id);
   const edgeDoorbell = new Doorbell(region, layout.doorbells[0] as number);
-  const outRing = new RingWriter(region, layout.ringsOut[0]?.[shardIndex] as number, layout.ringOutBytes);
+  const outRing = new RingWriter(
+    region,
+    layout.ringsOut[0]?.[shardIndex] as number,
+    layout.ringOutBytes,
+  );
   const edgeFrames = new FrameWriter(outRing, edgeDoorbell, countRing, countFull);
 
   let exchanges: ExchangeTable;
@@ -143,21 +157,37 @@ export function buildShard(task: ShardTask<Plan>, clock: Clock, log: ShardLog, p
   const edge = new EdgeProxy(edgeFrames, onDone);
   const replier = new Replier(edge, (_exchange, code, detail) => {
     counters.add(COUNTERS.REFUSED.id + FAULTS[code].id);
-    if (detail !== '' && FAULTS[code].cause !== 'downstream') log.warn('call failed', { fault: code, detail });
-    else if (detail !== '' && log.isEnabled('debug')) log.debug('call refused', { fault: code, detail });
+    if (detail !== '' && FAULTS[code].cause !== 'downstream')
+      log.warn('call failed', { fault: code, detail });
+    else if (detail !== '' && log.isEnabled('debug'))
+      log.debug('call refused', { fault: code, detail });
   });
 
   const http = createHttpFetch({ connectionsMax: 8 });
   const policyCounters = new PolicyCounters();
   const policyLog = {
-    write: (level: 'debug' | 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, string | number | boolean>>): void =>
-      log[level](message, fields),
+    write: (
+      level: 'debug' | 'info' | 'warn' | 'error',
+      message: string,
+      fields: Readonly<Record<string, string | number | boolean>>,
+    ): void => log[level](message, fields),
   };
   const times = { nowMs: () => clock.nowMs(), wallMs: () => clock.wallMs() };
-  const remoteKeys = new RemoteKeysStore({ fetch: http.fetch, log: policyLog, counters: policyCounters, ...times });
+  const remoteKeys = new RemoteKeysStore({
+    fetch: http.fetch,
+    log: policyLog,
+    counters: policyCounters,
+    ...times,
+  });
   let upstreams: UpstreamSet;
   const plans = new PlanShelf(task.plan, {
-    authenticator: { fetch: http.fetch, log: policyLog, counters: policyCounters, remoteKeys, ...times },
+    authenticator: {
+      fetch: http.fetch,
+      log: policyLog,
+      counters: policyCounters,
+      remoteKeys,
+      ...times,
+    },
     credentials: { fetch: http.fetch, log: policyLog, counters: policyCounters, ...times },
     catalogs: (slot) => upstreams.catalog(slot),
   });
@@ -188,7 +218,9 @@ export function buildShard(task: ShardTask<Plan>, clock: Clock, log: ShardLog, p
     fail: (exchange, code, detail) => pipeline.fail(exchange, code, detail),
   };
   const peers = new PeerSet(layout.shards, counters, (settled) => deadlines.leave(settled));
-  upstreams = new UpstreamSet(context, peers, { table: new ProcessTable(region, layout.processes) });
+  upstreams = new UpstreamSet(context, peers, {
+    table: new ProcessTable(region, layout.processes),
+  });
   const sessions = new SessionTable(SESSIONS_MAX);
   listens = new ListenTable(replier, upstreams, counters);
   news = new NewsDesk({
@@ -232,7 +264,17 @@ export function buildShard(task: ShardTask<Plan>, clock: Clock, log: ShardLog, p
       request: [
         route(view, replier, upstreams, labels, waiter),
         authorize(view, replier, counters),
-        serve({ view, replier, face, desk, lists: new ListMerge((slot) => upstreams.catalog(slot)), waiter, listens, upstreams, counters }),
+        serve({
+          view,
+          replier,
+          face,
+          desk,
+          lists: new ListMerge((slot) => upstreams.catalog(slot)),
+          waiter,
+          listens,
+          upstreams,
+          counters,
+        }),
         call({
           view,
           replier,
@@ -270,7 +312,11 @@ export function buildShard(task: ShardTask<Plan>, clock: Clock, log: ShardLog, p
     context,
     plans,
     frameWriter(peer: number): FrameWriter {
-      const ring = new RingWriter(region, layout.ringsPeer[shardIndex]?.[peer] as number, layout.ringPeerBytes);
+      const ring = new RingWriter(
+        region,
+        layout.ringsPeer[shardIndex]?.[peer] as number,
+        layout.ringPeerBytes,
+      );
       const bell = new Doorbell(region, layout.doorbells[shardThread(layout, peer)] as number);
       return new FrameWriter(ring, bell, countRing, countFull);
     },

@@ -6,7 +6,10 @@ import type { PlanShelf } from './shard-parts.ts';
 import type { UpstreamSet } from './upstream/upstream-set.ts';
 
 /** How this shard's upstreams are, for people. */
-export function shardStatus(parts: { readonly plans: PlanShelf; readonly upstreams: UpstreamSet }): ShardStatus {
+export function shardStatus(parts: {
+  readonly plans: PlanShelf;
+  readonly upstreams: UpstreamSet;
+}): ShardStatus {
   const { plan, routes } = parts.plans.current;
   const aggregated = plan.endpoints[0] as PlanEndpoint;
   const upstreams = plan.upstreams.map((planned): ShardUpstreamStatus => {
@@ -16,9 +19,16 @@ export function shardStatus(parts: { readonly plans: PlanShelf; readonly upstrea
     return {
       name: planned.name,
       state: upstream?.stateName ?? 'idle',
-      era: upstream?.description === null || upstream === null ? null : upstream.description.era === ERA_MODERN ? 'modern' : 'legacy',
+      era:
+        upstream?.description === null || upstream === null
+          ? null
+          : upstream.description.era === ERA_MODERN
+            ? 'modern'
+            : 'legacy',
       tools: isLoaded
-        ? catalog.list('tools').items.map(({ key }) => routes.exposedName(aggregated, planned, NAME_TOOL, key))
+        ? catalog
+            .list('tools')
+            .items.map(({ key }) => routes.exposedName(aggregated, planned, NAME_TOOL, key))
         : null,
       reason: upstream?.downReason ?? '',
     };

@@ -3,7 +3,14 @@ import type { FaultCode } from '../../shared/fault.ts';
 import { GLOB_OPTIONS } from '../../src/config/plan-glob.ts';
 import type { Plan, PlanEndpoint, PlanRouteKind, PlanUpstream } from '../../src/config/plan.ts';
 import type { Catalog } from '../upstream/catalog.ts';
-import { NAME_PROMPT, NAME_RESOURCE, NAME_TOOL, NameRoute, ROUTE_DEFAULT, ROUTE_IMPLICIT } from './name-route.ts';
+import {
+  NAME_PROMPT,
+  NAME_RESOURCE,
+  NAME_TOOL,
+  NameRoute,
+  ROUTE_DEFAULT,
+  ROUTE_IMPLICIT,
+} from './name-route.ts';
 import type { NameKind } from './name-route.ts';
 import { ToolNames } from './tool-names.ts';
 import { UriTemplate } from './uri-template.ts';
@@ -62,10 +69,20 @@ export class RouteTable {
    * Where a name goes.
    * @returns the route, a fault for names that go nowhere, or NEEDS_LISTS
    */
-  resolve(endpoint: PlanEndpoint, kind: NameKind, name: string): NameRoute | FaultCode | typeof NEEDS_LISTS {
+  resolve(
+    endpoint: PlanEndpoint,
+    kind: NameKind,
+    name: string,
+  ): NameRoute | FaultCode | typeof NEEDS_LISTS {
     if (endpoint.upstream !== null) {
       const upstream = this.#plan.upstreams[endpoint.upstream] as PlanUpstream;
-      return new NameRoute(kind, upstream, this.#passThroughRoute(kind, upstream, name), name, name);
+      return new NameRoute(
+        kind,
+        upstream,
+        this.#passThroughRoute(kind, upstream, name),
+        name,
+        name,
+      );
     }
     for (const route of this.#routes[routeKind(kind)]) {
       if (route.isMatch(name)) return this.#routeTo(kind, route.upstream, route.index, name);
@@ -157,7 +174,8 @@ export class RouteTable {
         }
       }
     }
-    if (byTemplate !== null) return new NameRoute(NAME_RESOURCE, byTemplate, ROUTE_IMPLICIT, uri, uri);
+    if (byTemplate !== null)
+      return new NameRoute(NAME_RESOURCE, byTemplate, ROUTE_IMPLICIT, uri, uri);
     return isWaiting ? NEEDS_LISTS : 'RESOURCE_NOT_FOUND';
   }
 

@@ -13,7 +13,10 @@ export class ToolNames {
 
   constructor(names: PlanNames, upstream: PlanUpstream) {
     this.#prefix = names.conflict === 'prefix' ? upstream.prefix + names.separator : '';
-    this.#exposed = { tools: new Map(upstream.rename.tools), prompts: new Map(upstream.rename.prompts) };
+    this.#exposed = {
+      tools: new Map(upstream.rename.tools),
+      prompts: new Map(upstream.rename.prompts),
+    };
     this.#own = { tools: invert(upstream.rename.tools), prompts: invert(upstream.rename.prompts) };
   }
 

@@ -45,10 +45,12 @@ function matchParts(
       continue;
     }
     const next = parts[i + 1];
-    if (next === undefined) return position < uri.length && isAllowed(part, uri, position, uri.length);
+    if (next === undefined)
+      return position < uri.length && isAllowed(part, uri, position, uri.length);
     // Two expressions in a row: the second takes what the first leaves, one character is enough.
     const stop = next.literal === null ? position + 1 : uri.indexOf(next.literal, position + 1);
-    if (stop <= position || stop > uri.length || !isAllowed(part, uri, position, stop)) return false;
+    if (stop <= position || stop > uri.length || !isAllowed(part, uri, position, stop))
+      return false;
     position = stop;
   }
   return position === uri.length;

@@ -47,11 +47,22 @@ export class SessionDesk {
   initialize(exchange: Exchange, record: Peek): void {
     const { shard, replier, sessions, sealer, instance, face } = this.#parts;
     if (record.protocolVersionParamStart < 0) {
-      replier.fault(exchange, 'INVALID_PARAMS', 'protocolVersion', null, null, 'invalid params: protocolVersion must be a string');
+      replier.fault(
+        exchange,
+        'INVALID_PARAMS',
+        'protocolVersion',
+        null,
+        null,
+        'invalid params: protocolVersion must be a string',
+      );
       return;
     }
     const { bytes, plan, endpointIndex, principal } = exchange;
-    const asked = revisionFromBytes(bytes, record.protocolVersionParamStart, record.protocolVersionParamEnd);
+    const asked = revisionFromBytes(
+      bytes,
+      record.protocolVersionParamStart,
+      record.protocolVersionParamEnd,
+    );
     const revision = isLegacyRevision(asked) ? asked : LATEST_LEGACY;
     const slot = sessions.claimSlot((evicted) => this.#drop(evicted));
     if (slot < 0 || sessions.count >= plan.plan.limits.sessionsMax) {
@@ -70,20 +81,45 @@ export class SessionDesk {
       revision,
       serial: this.#serial,
     });
-    const clientInfo = textOf(bytes, record.clientInfoStart, record.clientInfoEnd) ?? '{"name":"unknown","version":"0"}';
-    const session = new Session(slot, id, principal.key, endpointIndex, revision, bits, json, clientInfo, shard.clock.nowMs());
+    const clientInfo =
+      textOf(bytes, record.clientInfoStart, record.clientInfoEnd) ??
+      '{"name":"unknown","version":"0"}';
+    const session = new Session(
+      slot,
+      id,
+      principal.key,
+      endpointIndex,
+      revision,
+      bits,
+      json,
+      clientInfo,
+      shard.clock.nowMs(),
+    );
     sessions.put(session);
     shard.counters.add(COUNTERS.SESSIONS_OPENED.id);
     this.#watch();
-    const fields: ReplyFields = replyFields([[HEADER_MCP_SESSION_ID, id.toString('latin1', 0, id.length)]]);
-    replier.result(exchange, face.initializeResult(plan, plan.endpoint(endpointIndex), revision), fields);
+    const fields: ReplyFields = replyFields([
+      [HEADER_MCP_SESSION_ID, id.toString('latin1', 0, id.length)],
+    ]);
+    replier.result(
+      exchange,
+      face.initializeResult(plan, plan.endpoint(endpointIndex), revision),
+      fields,
+    );
   }
 
   /** GET: the standalone stream of a session (2025-03-26 and later, Streamable HTTP). */
   openStream(exchange: Exchange): void {
     const { view, replier, upstreams } = this.#parts;
     if (!view.accepts(EVENT_STREAM_TYPE)) {
-      replier.fault(exchange, 'NOT_ACCEPTABLE', '', null, null, 'not acceptable: Accept must list text/event-stream');
+      replier.fault(
+        exchange,
+        'NOT_ACCEPTABLE',
+        '',
+        null,
+        null,
+        'not acceptable: Accept must list text/event-stream',
+      );
       return;
     }
     const session = this.#find(exchange);
@@ -147,7 +183,7 @@ export class SessionDesk {
   /** Ends what hangs on a session: running calls, its stream, its sessions upstream. */
   #drop(session: Session): void {
     const { replier, upstreams } = this.#parts;
-    for (let exchange = session.running; exchange !== null; ) {
+    for (let exchange = session.running; exchange !== null;) {
       const next: Exchange | null = exchange.nextInSession;
       const { call } = exchange;
       exchange.call = null;
@@ -207,4 +243,3 @@ function textOf(bytes: Buffer, start: number, end: number): string | null {
 function isObject(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-

@@ -30,7 +30,11 @@ export function authenticate(
     const fields: ReplyField[] = [];
     if (refusal.fault === 'UNAUTHENTICATED' || refusal.fault === 'CREDENTIAL_INVALID') {
       const { challenges } = exchange.plan;
-      const challenge = challenges.unauthorized(refusal.fault, exchange.endpointIndex, view.host(exchange));
+      const challenge = challenges.unauthorized(
+        refusal.fault,
+        exchange.endpointIndex,
+        view.host(exchange),
+      );
       fields.push([HEADER_WWW_AUTHENTICATE, challenge]);
     }
     if (refusal.retryAfterMs > 0) {
@@ -68,4 +72,3 @@ export function authenticate(
     },
   };
 }
-

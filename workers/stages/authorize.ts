@@ -19,14 +19,30 @@ export function authorize(view: RequestView, replier: Replier, counters: Counter
     counters.add(COUNTERS.ACCESS_DENIED.id);
     const { principal, endpointIndex } = exchange;
     if (principal.isAnonymous) {
-      const challenge = challenges.unauthorized('UNAUTHENTICATED', endpointIndex, view.host(exchange));
-      replier.fault(exchange, 'UNAUTHENTICATED', '', null, replyFields([[HEADER_WWW_AUTHENTICATE, challenge]]));
+      const challenge = challenges.unauthorized(
+        'UNAUTHENTICATED',
+        endpointIndex,
+        view.host(exchange),
+      );
+      replier.fault(
+        exchange,
+        'UNAUTHENTICATED',
+        '',
+        null,
+        replyFields([[HEADER_WWW_AUTHENTICATE, challenge]]),
+      );
       return DONE;
     }
     const missing = access.missingScopes(index, principal);
     const challenge = challenges.insufficientScope(missing, endpointIndex, view.host(exchange));
     const fields = replyFields([[HEADER_WWW_AUTHENTICATE, challenge]]);
-    replier.fault(exchange, 'SCOPE_INSUFFICIENT', missing.join(' '), JSON.stringify({ requiredScopes: missing }), fields);
+    replier.fault(
+      exchange,
+      'SCOPE_INSUFFICIENT',
+      missing.join(' '),
+      JSON.stringify({ requiredScopes: missing }),
+      fields,
+    );
     return DONE;
   }
 

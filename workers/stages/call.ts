@@ -75,7 +75,8 @@ export function call(parts: CallParts): Stage {
       const readiness = upstream.prepare(exchange);
       if (readiness === PREPARING) return WAIT;
       if (readiness !== READY) return refuse(exchange, readiness, upstream.downReason);
-      if (!isServed(upstream, record.methodId)) return refuse(exchange, 'METHOD_NOT_FOUND', 'capability');
+      if (!isServed(upstream, record.methodId))
+        return refuse(exchange, 'METHOD_NOT_FOUND', 'capability');
 
       const era = upstream.description?.era ?? ERA_LEGACY;
       outgoing.of(exchange, record, route, era);
@@ -84,7 +85,14 @@ export function call(parts: CallParts): Stage {
         const problem = mirroring.apply(exchange, view, upstream, route.own, era, outgoing);
         if (problem !== null) {
           const { fault, message, data } = problem;
-          replier.fault(exchange, fault, message, data, null, `${FAULTS[fault].message}: ${message}`);
+          replier.fault(
+            exchange,
+            fault,
+            message,
+            data,
+            null,
+            `${FAULTS[fault].message}: ${message}`,
+          );
           return DONE;
         }
       }
@@ -93,9 +101,13 @@ export function call(parts: CallParts): Stage {
         outgoing.envelope = bareEnvelope();
       }
       if (era !== exchange.era) counters.add(COUNTERS.BRIDGED.id);
-      const credential = exchange.plan.credentials.headerFor(route.upstream.index, exchange.principal);
+      const credential = exchange.plan.credentials.headerFor(
+        route.upstream.index,
+        exchange.principal,
+      );
       if (credential instanceof PendingCredential) return waitForCredential(exchange, credential);
-      if (typeof credential === 'string') return refuse(exchange, credential, 'upstream credential');
+      if (typeof credential === 'string')
+        return refuse(exchange, credential, 'upstream credential');
       outgoing.credential = credential;
 
       exchange.isModernUpstream = era === ERA_MODERN;

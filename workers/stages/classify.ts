@@ -5,7 +5,11 @@ import { FAULTS } from '../../shared/fault.ts';
 import { HEADER_MCP_SESSION_ID } from '../../shared/header-code.ts';
 import { classify as classifyMessage } from '../../src/protocol/eras/classify.ts';
 import { ERA_MODERN, logLevelFromBytes } from '../../src/protocol/eras/era.ts';
-import { KIND_BATCH, KIND_NOTIFICATION, KIND_REQUEST } from '../../src/protocol/jsonrpc/peek-record.ts';
+import {
+  KIND_BATCH,
+  KIND_NOTIFICATION,
+  KIND_REQUEST,
+} from '../../src/protocol/jsonrpc/peek-record.ts';
 import { METHOD_INITIALIZE } from '../../src/protocol/methods.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Replier } from '../reply.ts';
@@ -64,13 +68,18 @@ export function classify(
       const isModern = classification.era === ERA_MODERN;
       const cell = isModern ? ERA_MODERN_CELL : ERA_LEGACY_CELL;
       if (record.kind === KIND_REQUEST) counters.add(COUNTERS.SHARD_REQUESTS.id + cell);
-      else if (record.kind === KIND_NOTIFICATION) counters.add(COUNTERS.SHARD_NOTIFICATIONS.id + cell);
+      else if (record.kind === KIND_NOTIFICATION)
+        counters.add(COUNTERS.SHARD_NOTIFICATIONS.id + cell);
       if (record.metaProgressTokenStart >= 0) {
         const { metaProgressTokenStart: start, metaProgressTokenEnd: end } = record;
         exchange.progressToken = Buffer.from(exchange.bytes.subarray(start, end));
       }
       if (isModern) {
-        exchange.logLevel = modernLogLevel(exchange, record.metaLogLevelStart, record.metaLogLevelEnd);
+        exchange.logLevel = modernLogLevel(
+          exchange,
+          record.metaLogLevelStart,
+          record.metaLogLevelEnd,
+        );
         return NEXT;
       }
       if (exchange.batch !== null) return NEXT;

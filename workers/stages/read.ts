@@ -41,14 +41,20 @@ export function read(
       let verdict = peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, record);
       if (verdict === PEEK_REWRITE) {
         counters.add(COUNTERS.REWRITTEN.id);
-        const written = rewriteMessage(exchange.bytes, exchange.messageStart, exchange.messageEnd, record);
+        const written = rewriteMessage(
+          exchange.bytes,
+          exchange.messageStart,
+          exchange.messageEnd,
+          record,
+        );
         verdict = written.verdict;
         exchange.bytes = written.bytes;
         exchange.messageStart = 0;
         exchange.messageEnd = written.bytes.length;
       }
       if (verdict === PEEK_OK && record.kind === KIND_BATCH) return NEXT;
-      if (record.kind === KIND_REQUEST || verdict !== PEEK_OK) keepId(exchange, record, edge, cells);
+      if (record.kind === KIND_REQUEST || verdict !== PEEK_OK)
+        keepId(exchange, record, edge, cells);
       if (verdict === PEEK_OK) return NEXT;
       replier.fault(exchange, faultById(verdict));
       return DONE;

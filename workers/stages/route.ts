@@ -43,7 +43,14 @@ export function route(
       const start = nameStart(record, target);
       const end = nameEnd(record, target);
       if (start < 0) {
-        replier.fault(exchange, 'INVALID_PARAMS', 'name or uri is missing', null, null, `invalid params: ${target === TARGET_NAME ? 'name' : target === TARGET_REF ? 'ref' : 'uri'} must be there`);
+        replier.fault(
+          exchange,
+          'INVALID_PARAMS',
+          'name or uri is missing',
+          null,
+          null,
+          `invalid params: ${target === TARGET_NAME ? 'name' : target === TARGET_REF ? 'ref' : 'uri'} must be there`,
+        );
         return DONE;
       }
       const { plan, endpointIndex, bytes } = exchange;
@@ -58,7 +65,9 @@ export function route(
         plan.remembered.set(salt, bytes, start, end, found);
         const upstream = upstreams.get(found.slot);
         const isListed =
-          upstream !== null && kind === NAME_TOOL && upstream.catalog.list('tools').byKey.has(found.own);
+          upstream !== null &&
+          kind === NAME_TOOL &&
+          upstream.catalog.list('tools').byKey.has(found.own);
         found.metricSlot = labels.slot(found.upstream.name, found.own, isListed);
       }
       exchange.route = found;
@@ -84,7 +93,8 @@ function nameKind(record: Peek, target: number): NameKind | 0 {
 
 function nameStart(record: Peek, target: number): number {
   if (target === TARGET_NAME) return record.nameStart;
-  if (target === TARGET_REF) return record.refUriStart >= 0 ? record.refUriStart : record.refNameStart;
+  if (target === TARGET_REF)
+    return record.refUriStart >= 0 ? record.refUriStart : record.refNameStart;
   return record.uriStart;
 }
 
@@ -103,7 +113,13 @@ function waitForLists(
 ): Verdict {
   // Asked once and still missing: the upstream that might have it cannot say so.
   if (exchange.hasWaitedForLists) {
-    return refuse(exchange, replier, kind === NAME_RESOURCE ? 'RESOURCE_NOT_FOUND' : 'NAME_UNKNOWN', kind, name);
+    return refuse(
+      exchange,
+      replier,
+      kind === NAME_RESOURCE ? 'RESOURCE_NOT_FOUND' : 'NAME_UNKNOWN',
+      kind,
+      name,
+    );
   }
   exchange.hasWaitedForLists = true;
   exchange.retain();

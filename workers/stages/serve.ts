@@ -89,8 +89,17 @@ export function serve(parts: ServeParts): Stage {
         return NEXT;
       }
       const method =
-        record.methodStart < 0 ? '' : exchange.bytes.toString('utf8', record.methodStart, record.methodEnd);
-      replier.fault(exchange, 'METHOD_NOT_FOUND', method, null, null, `method not found: ${method}`);
+        record.methodStart < 0
+          ? ''
+          : exchange.bytes.toString('utf8', record.methodStart, record.methodEnd);
+      replier.fault(
+        exchange,
+        'METHOD_NOT_FOUND',
+        method,
+        null,
+        null,
+        `method not found: ${method}`,
+      );
       return DONE;
     },
   };
@@ -136,7 +145,14 @@ function setLevel(parts: ServeParts, exchange: Exchange): Verdict {
   const { levelStart, levelEnd } = view.peek;
   const level = levelStart < 0 ? -1 : logLevelFromBytes(exchange.bytes, levelStart, levelEnd);
   if (level < 0 || exchange.session === null) {
-    replier.fault(exchange, level < 0 ? 'INVALID_PARAMS' : 'METHOD_NOT_FOUND', 'level', null, null, level < 0 ? 'invalid params: unknown log level' : null);
+    replier.fault(
+      exchange,
+      level < 0 ? 'INVALID_PARAMS' : 'METHOD_NOT_FOUND',
+      'level',
+      null,
+      null,
+      level < 0 ? 'invalid params: unknown log level' : null,
+    );
     return DONE;
   }
   exchange.session.logLevel = level;
@@ -148,9 +164,17 @@ function setLevel(parts: ServeParts, exchange: Exchange): Verdict {
 function listen(parts: ServeParts, exchange: Exchange): Verdict {
   const { view, replier, listens } = parts;
   const { notificationsStart: start, notificationsEnd: end } = view.peek;
-  const filter: unknown = start < 0 ? null : JSON.parse(exchange.bytes.toString('utf8', start, end));
+  const filter: unknown =
+    start < 0 ? null : JSON.parse(exchange.bytes.toString('utf8', start, end));
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) {
-    replier.fault(exchange, 'INVALID_PARAMS', '', null, null, 'invalid params: notifications must be an object');
+    replier.fault(
+      exchange,
+      'INVALID_PARAMS',
+      '',
+      null,
+      null,
+      'invalid params: notifications must be an object',
+    );
     return DONE;
   }
   listens.open(exchange, filter as Record<string, unknown>);

@@ -68,7 +68,12 @@ export class ListMerge {
     return start < 0 ? null : writePage(list, kind, start, isModern);
   }
 
-  #list(shardPlan: ShardPlan, endpoint: PlanEndpoint, kind: CatalogKind, principal: Principal): MergedList {
+  #list(
+    shardPlan: ShardPlan,
+    endpoint: PlanEndpoint,
+    kind: CatalogKind,
+    principal: Principal,
+  ): MergedList {
     const { plan } = shardPlan;
     const version = this.#version(plan, endpoint);
     const who = shardPlan.hasAccessRules ? principal.grantKey : '';
@@ -151,7 +156,8 @@ function nameKindOf(kind: CatalogKind): NameKind {
 }
 
 function itemJson(kind: CatalogKind, item: CatalogItem, exposed: string): string {
-  if (exposed === item.key || kind === 'resources' || kind === 'templates') return JSON.stringify(item.value);
+  if (exposed === item.key || kind === 'resources' || kind === 'templates')
+    return JSON.stringify(item.value);
   return JSON.stringify({ ...item.value, name: exposed });
 }
 
@@ -164,7 +170,9 @@ function writePage(
   const page = list.items.slice(start, start + PAGE_ITEMS);
   const last = page[page.length - 1];
   const hasMore = start + PAGE_ITEMS < list.items.length && last !== undefined;
-  const cursor = hasMore ? `,"nextCursor":"${writeCursor(kind, start + PAGE_ITEMS, last.anchor)}"` : '';
+  const cursor = hasMore
+    ? `,"nextCursor":"${writeCursor(kind, start + PAGE_ITEMS, last.anchor)}"`
+    : '';
   const hints = isModern
     ? `,"resultType":"complete","ttlMs":${Math.floor(list.ttlMs)},"cacheScope":"${list.isPublic ? 'public' : 'private'}"`
     : '';
@@ -188,7 +196,8 @@ function startOf(list: MergedList, kind: CatalogKind, cursor: string): number {
   }
   if (!Array.isArray(parts)) return -1;
   const [version, ofKind, offset, anchor] = parts as unknown[];
-  if (version !== 1 || ofKind !== kind || typeof offset !== 'number' || typeof anchor !== 'string') return -1;
+  if (version !== 1 || ofKind !== kind || typeof offset !== 'number' || typeof anchor !== 'string')
+    return -1;
   if (!Number.isInteger(offset) || offset < 0) return -1;
   if (list.items[offset - 1]?.anchor === anchor) return offset;
   const at = list.items.findIndex((item) => item.anchor === anchor);

@@ -1,9 +1,5 @@
 import { LIST_ITEMS_MAX, LIST_PAGES_MAX } from '../../shared/limits.ts';
-import {
-  SERVER_PROMPTS,
-  SERVER_RESOURCES,
-  SERVER_TOOLS,
-} from '../../src/protocol/methods.ts';
+import { SERVER_PROMPTS, SERVER_RESOURCES, SERVER_TOOLS } from '../../src/protocol/methods.ts';
 import { compileMirroredParams } from '../../src/protocol/eras/mirrored-param.ts';
 import type { ShardContext } from '../shard-context.ts';
 import { CATALOG_KINDS } from './catalog.ts';
@@ -21,7 +17,12 @@ interface KindRow {
 
 const KINDS: Record<CatalogKind, KindRow> = {
   tools: { method: 'tools/list', member: 'tools', key: 'name', capability: SERVER_TOOLS },
-  resources: { method: 'resources/list', member: 'resources', key: 'uri', capability: SERVER_RESOURCES },
+  resources: {
+    method: 'resources/list',
+    member: 'resources',
+    key: 'uri',
+    capability: SERVER_RESOURCES,
+  },
   templates: {
     method: 'resources/templates/list',
     member: 'resourceTemplates',
@@ -90,7 +91,9 @@ export class CatalogLoader {
   /** Resolves when nothing of these kinds is being loaded any more. Never rejects. */
   async settled(kinds: readonly CatalogKind[]): Promise<void> {
     for (;;) {
-      const running = kinds.map((kind) => this.#loading.get(kind)).filter((entry) => entry !== undefined);
+      const running = kinds
+        .map((kind) => this.#loading.get(kind))
+        .filter((entry) => entry !== undefined);
       if (running.length === 0) return;
       await Promise.all(running.map((entry) => entry.done));
     }

@@ -1,4 +1,14 @@
-import { SERVER_COMPLETIONS, SERVER_LOGGING, SERVER_PROMPTS, SERVER_PROMPTS_LIST_CHANGED, SERVER_RESOURCES, SERVER_RESOURCES_LIST_CHANGED, SERVER_RESOURCES_SUBSCRIBE, SERVER_TOOLS, SERVER_TOOLS_LIST_CHANGED } from '../../src/protocol/methods.ts';
+import {
+  SERVER_COMPLETIONS,
+  SERVER_LOGGING,
+  SERVER_PROMPTS,
+  SERVER_PROMPTS_LIST_CHANGED,
+  SERVER_RESOURCES,
+  SERVER_RESOURCES_LIST_CHANGED,
+  SERVER_RESOURCES_SUBSCRIBE,
+  SERVER_TOOLS,
+  SERVER_TOOLS_LIST_CHANGED,
+} from '../../src/protocol/methods.ts';
 
 /** What an upstream said about itself, in `server/discover` or `initialize`. Plain data: it is posted between shards. */
 export interface UpstreamDescription {
@@ -18,7 +28,9 @@ export interface UpstreamDescription {
 const INSTRUCTIONS_MAX = 16 * 1024;
 
 function has(value: unknown, key: string): boolean {
-  return typeof value === 'object' && value !== null && (value as Record<string, unknown>)[key] === true;
+  return (
+    typeof value === 'object' && value !== null && (value as Record<string, unknown>)[key] === true
+  );
 }
 
 /** SERVER_* bits of a capabilities object; anything malformed counts as absent. */
@@ -26,13 +38,15 @@ export function capabilityBits(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const { tools, resources, prompts, completions, logging } = value as Record<string, unknown>;
   let bits = 0;
-  if (isObject(tools)) bits |= SERVER_TOOLS | (has(tools, 'listChanged') ? SERVER_TOOLS_LIST_CHANGED : 0);
+  if (isObject(tools))
+    bits |= SERVER_TOOLS | (has(tools, 'listChanged') ? SERVER_TOOLS_LIST_CHANGED : 0);
   if (isObject(resources)) {
     bits |= SERVER_RESOURCES;
     if (has(resources, 'subscribe')) bits |= SERVER_RESOURCES_SUBSCRIBE;
     if (has(resources, 'listChanged')) bits |= SERVER_RESOURCES_LIST_CHANGED;
   }
-  if (isObject(prompts)) bits |= SERVER_PROMPTS | (has(prompts, 'listChanged') ? SERVER_PROMPTS_LIST_CHANGED : 0);
+  if (isObject(prompts))
+    bits |= SERVER_PROMPTS | (has(prompts, 'listChanged') ? SERVER_PROMPTS_LIST_CHANGED : 0);
   if (isObject(completions)) bits |= SERVER_COMPLETIONS;
   if (isObject(logging)) bits |= SERVER_LOGGING;
   return bits;

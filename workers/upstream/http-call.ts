@@ -36,7 +36,10 @@ const ERROR_BODY_MAX = 64 * 1024;
  * Small answers are handed on where they lie in the socket's read buffer; what comes in pieces is
  * collected up to MESSAGE_HELD_BYTES and beyond that passed through as it comes, if the listener can.
  */
-export class HttpUpstreamCall extends UpstreamCall implements HttpResponseListener, EventStreamListener, ByteSink {
+export class HttpUpstreamCall
+  extends UpstreamCall
+  implements HttpResponseListener, EventStreamListener, ByteSink
+{
   readonly #upstream: HttpUpstream;
   /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
   request: Buffer = EMPTY;
@@ -207,7 +210,8 @@ export class HttpUpstreamCall extends UpstreamCall implements HttpResponseListen
     if (this.httpStatus !== 200 && total > ERROR_BODY_MAX) return true;
     if (total > MESSAGE_HELD_BYTES && this.httpStatus === 200) {
       const { listener } = this;
-      const stream = this.#contentType === CONTENT_JSON ? (listener?.onStreamBegin(this) ?? null) : null;
+      const stream =
+        this.#contentType === CONTENT_JSON ? (listener?.onStreamBegin(this) ?? null) : null;
       if (stream !== null) {
         this.#stream = stream;
         const held = this.#held;

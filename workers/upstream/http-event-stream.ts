@@ -4,7 +4,11 @@ import { KIND_NOTIFICATION, KIND_REQUEST } from '../../src/protocol/jsonrpc/peek
 import type { EventStreamListener } from '../../src/transport/event-stream.ts';
 import { EventStreamParser } from '../../src/transport/event-stream.ts';
 import { CONTENT_EVENT_STREAM } from '../../src/transport/http/http-client.ts';
-import type { HttpCall, HttpHeadView, HttpResponseListener } from '../../src/transport/http/http-client.ts';
+import type {
+  HttpCall,
+  HttpHeadView,
+  HttpResponseListener,
+} from '../../src/transport/http/http-client.ts';
 import type { ShardContext } from '../shard-context.ts';
 import type { UpstreamDescription } from './description.ts';
 import type { HttpUpstream } from './http-upstream.ts';

@@ -1,13 +1,31 @@
 import { Fault } from '../../shared/fault.ts';
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
-import { ERA_LEGACY, ERA_MODERN, LATEST_LEGACY, REVISIONS, isLegacyRevision, revisionFromName } from '../../src/protocol/eras/era.ts';
+import {
+  ERA_LEGACY,
+  ERA_MODERN,
+  LATEST_LEGACY,
+  REVISIONS,
+  isLegacyRevision,
+  revisionFromName,
+} from '../../src/protocol/eras/era.ts';
 import { METHOD_DISCOVER, METHOD_INITIALIZE, methodFromName } from '../../src/protocol/methods.ts';
 import type { ShardContext } from '../shard-context.ts';
 import type { UpstreamDescription } from './description.ts';
 import { describe } from './description.ts';
 import type { HttpUpstream } from './http-upstream.ts';
-import { HttpUpstreamSession, SESSION_GONE, SESSION_OPENING, SESSION_READY } from './http-session.ts';
-import { isModernAnswer, ownCapabilities, ownClientInfo, ownEnvelope, withEnvelope } from './own-identity.ts';
+import {
+  HttpUpstreamSession,
+  SESSION_GONE,
+  SESSION_OPENING,
+  SESSION_READY,
+} from './http-session.ts';
+import {
+  isModernAnswer,
+  ownCapabilities,
+  ownClientInfo,
+  ownEnvelope,
+  withEnvelope,
+} from './own-identity.ts';
 import { OwnRequest, RpcError } from './own-request.ts';
 import type { JsonObject } from './upstream.ts';
 
@@ -40,7 +58,13 @@ export class HttpHandshake {
       if (description !== null) return { description, session: null };
     }
     const session = new HttpUpstreamSession(null, '');
-    const result = await this.#initialize(session, ownCapabilities(this.#upstream.plan), ownClientInfo(), REVISIONS[LATEST_LEGACY] as string, timeoutMs);
+    const result = await this.#initialize(
+      session,
+      ownCapabilities(this.#upstream.plan),
+      ownClientInfo(),
+      REVISIONS[LATEST_LEGACY] as string,
+      timeoutMs,
+    );
     const description = describe(ERA_LEGACY, session.revision, result, this.#shard.clock.wallMs());
     return { description, session };
   }
@@ -53,10 +77,22 @@ export class HttpHandshake {
     try {
       if (owner === null) {
         // Modern callers: nothing can be asked of them in the course of a legacy call (bridging will).
-        await this.#initialize(session, '{}', ownClientInfo(), REVISIONS[LATEST_LEGACY] as string, timeoutMs);
+        await this.#initialize(
+          session,
+          '{}',
+          ownClientInfo(),
+          REVISIONS[LATEST_LEGACY] as string,
+          timeoutMs,
+        );
       } else {
         const revision = REVISIONS[owner.revision] as string;
-        await this.#initialize(session, owner.capabilitiesJson, owner.clientInfoJson, revision, timeoutMs);
+        await this.#initialize(
+          session,
+          owner.capabilitiesJson,
+          owner.clientInfoJson,
+          revision,
+          timeoutMs,
+        );
       }
       isOpen = true;
     } finally {
@@ -73,7 +109,11 @@ export class HttpHandshake {
   }
 
   /** A request of our own, without its id, and its method number. */
-  ownMessage(method: string, params: JsonObject, isModern: boolean): { message: Buffer; methodId: number } {
+  ownMessage(
+    method: string,
+    params: JsonObject,
+    isModern: boolean,
+  ): { message: Buffer; methodId: number } {
     const body = isModern ? withEnvelope(params) : params;
     const text = `{"jsonrpc":"2.0","method":${JSON.stringify(method)},"params":${JSON.stringify(body)}}`;
     return { message: Buffer.from(text), methodId: methodFromName(method) };
@@ -87,7 +127,14 @@ export class HttpHandshake {
   async #discover(timeoutMs: number, isPinned: boolean): Promise<UpstreamDescription | null> {
     const own = new OwnRequest();
     const text = `{"jsonrpc":"2.0","method":"server/discover","params":{"_meta":${ownEnvelope()}}}`;
-    const call = this.#upstream.send(Buffer.from(text), METHOD_DISCOVER, 'server/discover', null, own, timeoutMs);
+    const call = this.#upstream.send(
+      Buffer.from(text),
+      METHOD_DISCOVER,
+      'server/discover',
+      null,
+      own,
+      timeoutMs,
+    );
     if (call === null) throw this.busy();
     try {
       const result = await own.promise;
@@ -99,7 +146,10 @@ export class HttpHandshake {
       if (error instanceof Fault) {
         const { httpStatus } = call;
         const provesLegacy =
-          (error.code === 'UPSTREAM_STATUS' && httpStatus >= 400 && httpStatus < 500 && httpStatus !== 429) ||
+          (error.code === 'UPSTREAM_STATUS' &&
+            httpStatus >= 400 &&
+            httpStatus < 500 &&
+            httpStatus !== 429) ||
           (error.code === 'UPSTREAM_INVALID' && httpStatus > 0 && httpStatus < 500);
         if (!provesLegacy) throw error;
         return null;
@@ -108,9 +158,11 @@ export class HttpHandshake {
       if (error.httpStatus === 401 || error.httpStatus === 403 || error.httpStatus >= 500) {
         throw new Fault('UPSTREAM_STATUS', `probe was answered with status=${error.httpStatus}`);
       }
-      if (error.code === -32022) throw new Fault('UPSTREAM_INVALID', 'no modern revision in common');
+      if (error.code === -32022)
+        throw new Fault('UPSTREAM_INVALID', 'no modern revision in common');
     }
-    if (isPinned) throw new Fault('UPSTREAM_INVALID', 'upstream is configured as modern and is not');
+    if (isPinned)
+      throw new Fault('UPSTREAM_INVALID', 'upstream is configured as modern and is not');
     return null;
   }
 
@@ -123,7 +175,14 @@ export class HttpHandshake {
   ): Promise<JsonObject> {
     const own = new OwnRequest();
     const text = `{"jsonrpc":"2.0","method":"initialize","params":{"protocolVersion":"${revision}","capabilities":${capabilitiesJson},"clientInfo":${clientInfoJson}}}`;
-    const call = this.#upstream.send(Buffer.from(text), METHOD_INITIALIZE, null, null, own, timeoutMs);
+    const call = this.#upstream.send(
+      Buffer.from(text),
+      METHOD_INITIALIZE,
+      null,
+      null,
+      own,
+      timeoutMs,
+    );
     if (call === null) throw this.busy();
     const result = await own.promise.catch((error: unknown) => {
       throw error instanceof RpcError ? new Fault('UPSTREAM_REFUSED', error.message) : error;
@@ -140,7 +199,10 @@ export class HttpHandshake {
     session.ready(id, answered);
     session.lastUsedMs = this.#shard.clock.nowMs();
     this.#shard.counters.add(COUNTERS.UPSTREAM_SESSIONS.id);
-    this.#upstream.post(session, Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}'));
+    this.#upstream.post(
+      session,
+      Buffer.from('{"jsonrpc":"2.0","method":"notifications/initialized"}'),
+    );
     return result;
   }
 }

@@ -40,18 +40,33 @@ export class HttpRequestWriter {
       this.#assemble(call, session.head, outgoing.credential, NO_LINES, body, bodyBytes);
       return;
     }
-    this.#assemble(call, this.#methodLine(outgoing.methodId), outgoing.credential, this.#nameLines(outgoing), body, bodyBytes);
+    this.#assemble(
+      call,
+      this.#methodLine(outgoing.methodId),
+      outgoing.credential,
+      this.#nameLines(outgoing),
+      body,
+      bodyBytes,
+    );
   }
 
   /** A message of our own; `head` holds further header lines. */
-  own(call: HttpUpstreamCall, session: HttpUpstreamSession | null, head: string, body: Buffer): void {
+  own(
+    call: HttpUpstreamCall,
+    session: HttpUpstreamSession | null,
+    head: string,
+    body: Buffer,
+  ): void {
     const lines = session === null ? NO_LINES : session.head;
     this.#assemble(call, lines, NO_LINES, Buffer.from(head, 'latin1'), body, body.length);
   }
 
   /** A modern message of our own, complete. */
   message(method: string, body: Buffer): Buffer {
-    const lines = Buffer.from(`${this.modernLines(method, null)}content-length: ${body.length}\r\n\r\n`, 'latin1');
+    const lines = Buffer.from(
+      `${this.modernLines(method, null)}content-length: ${body.length}\r\n\r\n`,
+      'latin1',
+    );
     return Buffer.concat([this.#post, lines, body]);
   }
 
@@ -63,7 +78,11 @@ export class HttpRequestWriter {
 
   /** Ends a session. */
   remove(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
-    call.request = Buffer.concat([this.#delete, session.head, Buffer.from('content-length: 0\r\n\r\n', 'latin1')]);
+    call.request = Buffer.concat([
+      this.#delete,
+      session.head,
+      Buffer.from('content-length: 0\r\n\r\n', 'latin1'),
+    ]);
     call.bodyAt = call.request.length;
   }
 
@@ -106,7 +125,14 @@ export class HttpRequestWriter {
   ): void {
     const prefix = this.#post;
     const room =
-      prefix.length + first.length + second.length + third.length + CONTENT_LENGTH.length + LENGTH_DIGITS_MAX + HEAD_END.length + bodyBytes;
+      prefix.length +
+      first.length +
+      second.length +
+      third.length +
+      CONTENT_LENGTH.length +
+      LENGTH_DIGITS_MAX +
+      HEAD_END.length +
+      bodyBytes;
     const out = Buffer.allocUnsafe(room);
     let at = prefix.copy(out, 0);
     at += first.copy(out, at);

@@ -1,13 +1,26 @@
 import { SHARDS_MAX } from '../../shared/limits.ts';
-import { COUNTERS, RETRY_CONNECTION_LOST, RETRY_SESSION_LOST } from '../../shared/counter-catalogue.ts';
+import {
+  COUNTERS,
+  RETRY_CONNECTION_LOST,
+  RETRY_SESSION_LOST,
+} from '../../shared/counter-catalogue.ts';
 import type { PlanHttpUpstream } from '../../src/config/plan.ts';
 import { ERA_LEGACY, ERA_MODERN, LOG_LEVELS } from '../../src/protocol/eras/era.ts';
-import { KIND_BATCH, KIND_ERROR, KIND_NOTIFICATION, KIND_REQUEST } from '../../src/protocol/jsonrpc/peek-record.ts';
+import {
+  KIND_BATCH,
+  KIND_ERROR,
+  KIND_NOTIFICATION,
+  KIND_REQUEST,
+} from '../../src/protocol/jsonrpc/peek-record.ts';
 import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { METHOD_INITIALIZE, SERVER_LOGGING } from '../../src/protocol/methods.ts';
 import { createHttpClient } from '../../src/transport/http/create-http-client.ts';
 import { ANSWERED, NOT_SENT, requestHeadPrefix } from '../../src/transport/http/http-client.ts';
-import type { HttpClient, HttpExecuted, HttpFailureKind } from '../../src/transport/http/http-client.ts';
+import type {
+  HttpClient,
+  HttpExecuted,
+  HttpFailureKind,
+} from '../../src/transport/http/http-client.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
@@ -63,7 +76,10 @@ export class HttpUpstream extends Upstream {
     const url = new URL(plan.http.url);
     this.client = createHttpClient({
       url,
-      maxConnections: Math.max(1, Math.floor(plan.http.connectionsMax / Math.min(shard.shards, SHARDS_MAX))),
+      maxConnections: Math.max(
+        1,
+        Math.floor(plan.http.connectionsMax / Math.min(shard.shards, SHARDS_MAX)),
+      ),
       pipelining: plan.http.pipelining,
       connectTimeoutMs: plan.http.connectTimeoutMs,
       idleTimeoutMs: plan.http.idleTimeoutMs,
@@ -164,7 +180,11 @@ export class HttpUpstream extends Upstream {
     return this.#begin(call, listener, timeoutMs, timeoutMs);
   }
 
-  override async request(method: string, params: JsonObject, timeoutMs: number): Promise<JsonObject> {
+  override async request(
+    method: string,
+    params: JsonObject,
+    timeoutMs: number,
+  ): Promise<JsonObject> {
     const own = new OwnRequest();
     const isModern = this.description?.era === ERA_MODERN;
     const { message, methodId } = this.#handshake.ownMessage(method, params, isModern);
@@ -182,7 +202,8 @@ export class HttpUpstream extends Upstream {
   /** Session-wide at the upstream; sessions opened later get it when they open. */
   override setLogLevel(session: Session, level: number): void {
     const { description } = this;
-    if (description?.era !== ERA_LEGACY || (description.capabilities & SERVER_LOGGING) === 0) return;
+    if (description?.era !== ERA_LEGACY || (description.capabilities & SERVER_LOGGING) === 0)
+      return;
     const upSession = session.upstreamSessions?.get(this.slot);
     if (upSession?.state !== SESSION_READY) return;
     const params = { level: LOG_LEVELS[level] ?? 'info' };
@@ -241,7 +262,9 @@ export class HttpUpstream extends Upstream {
     const { listener } = call;
     if (peek.kind === KIND_BATCH || listener === null) return;
     if (peek.kind === KIND_NOTIFICATION) {
-      if (!this.#reader.isNews(this, peek, bytes, call.upSession?.owner ?? null, this.shard.events)) {
+      if (
+        !this.#reader.isNews(this, peek, bytes, call.upSession?.owner ?? null, this.shard.events)
+      ) {
         listener.onNotification(call, bytes, start, end, peek);
       }
       return;
@@ -262,10 +285,20 @@ export class HttpUpstream extends Upstream {
   }
 
   /** An answer that is not 200 with JSON. The body may hold a JSON-RPC error. */
-  onStatus(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number, isJson: boolean): void {
+  onStatus(
+    call: HttpUpstreamCall,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    isJson: boolean,
+  ): void {
     const status = call.httpStatus;
     const session = call.upSession;
-    if (session !== null && session.id !== null && (status === 404 || this.#saysNoSession(status, bytes, start, end))) {
+    if (
+      session !== null &&
+      session.id !== null &&
+      (status === 404 || this.#saysNoSession(status, bytes, start, end))
+    ) {
       this.#onSessionLost(call, session);
       return;
     }
@@ -279,7 +312,11 @@ export class HttpUpstream extends Upstream {
       if (isError) return;
     }
     const code = status === 401 || status === 403 ? 'UPSTREAM_AUTH' : 'UPSTREAM_STATUS';
-    call.fault(status === 202 || status < 300 ? 'UPSTREAM_INVALID' : code, ANSWERED, `status=${status}`);
+    call.fault(
+      status === 202 || status < 300 ? 'UPSTREAM_INVALID' : code,
+      ANSWERED,
+      `status=${status}`,
+    );
   }
 
   /** Servers that answer an unknown session with 400, as the official SDK's examples do. */
@@ -289,7 +326,10 @@ export class HttpUpstream extends Upstream {
 
   onPosted(call: HttpUpstreamCall): void {
     if (call.httpStatus >= 400) {
-      this.shard.log.debug('upstream refused a notification', { upstream: this.plan.name, status: call.httpStatus });
+      this.shard.log.debug('upstream refused a notification', {
+        upstream: this.plan.name,
+        status: call.httpStatus,
+      });
     }
   }
 
@@ -315,7 +355,12 @@ export class HttpUpstream extends Upstream {
       // Modern: closing the stream is the cancellation.
       call.abort();
     } else {
-      this.post(session, Buffer.from(cancelledText(call.idToken, reason === GIVEN_UP_BY_CLIENT ? 'client' : 'deadline')));
+      this.post(
+        session,
+        Buffer.from(
+          cancelledText(call.idToken, reason === GIVEN_UP_BY_CLIENT ? 'client' : 'deadline'),
+        ),
+      );
       call.abort();
     }
     if (listener !== null && reason !== GIVEN_UP_BY_CLIENT) {
@@ -439,7 +484,11 @@ export class HttpUpstream extends Upstream {
 
   // Sending.
 
-  #send(outgoing: Outgoing, session: HttpUpstreamSession | null, listener: CallListener): UpstreamCall | null {
+  #send(
+    outgoing: Outgoing,
+    session: HttpUpstreamSession | null,
+    listener: CallListener,
+  ): UpstreamCall | null {
     const call = new HttpUpstreamCall(this);
     call.idToken = Buffer.allocUnsafe(16);
     this.shard.callIds.next(call.idToken);
@@ -453,7 +502,12 @@ export class HttpUpstream extends Upstream {
     return this.#begin(call, listener, timeoutMs, timeoutMs * PROGRESS_CAP_FACTOR);
   }
 
-  #begin(call: HttpUpstreamCall, listener: CallListener, timeoutMs: number, capMs: number): HttpUpstreamCall | null {
+  #begin(
+    call: HttpUpstreamCall,
+    listener: CallListener,
+    timeoutMs: number,
+    capMs: number,
+  ): HttpUpstreamCall | null {
     call.listener = listener;
     call.upstreamSlot = this.slot;
     if (!call.send()) {
@@ -473,6 +527,8 @@ export class HttpUpstream extends Upstream {
     this.#ownStream?.stop();
     for (const session of this.#byPrincipal.values()) this.#closeSession(session);
     if (this.#own !== null) this.#closeSession(this.#own);
-    await this.client.close(this.#http.requestTimeoutMs > 1000 ? 1000 : this.#http.requestTimeoutMs);
+    await this.client.close(
+      this.#http.requestTimeoutMs > 1000 ? 1000 : this.#http.requestTimeoutMs,
+    );
   }
 }

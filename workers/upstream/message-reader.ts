@@ -13,7 +13,12 @@ import type { Upstream } from './upstream.ts';
 import type { UpstreamEvents } from './upstream-event.ts';
 
 /** `record` is null for what is no JSON-RPC message. */
-export type MessageVisitor = (bytes: Buffer, start: number, end: number, record: Peek | null) => void;
+export type MessageVisitor = (
+  bytes: Buffer,
+  start: number,
+  end: number,
+  record: Peek | null,
+) => void;
 
 /**
  * Reads messages of upstreams: one, or a 2025-03-26 batch of them, checked to the last byte. What an
@@ -38,7 +43,8 @@ export class MessageReader {
 
   #readOne(bytes: Buffer, start: number, end: number, visit: MessageVisitor): void {
     const verdict = peek(bytes, start, end, this.#peek);
-    if (verdict === PEEK_OK) visit(bytes, start, end, this.#peek.kind === KIND_BATCH ? null : this.#peek);
+    if (verdict === PEEK_OK)
+      visit(bytes, start, end, this.#peek.kind === KIND_BATCH ? null : this.#peek);
     else if (verdict === PEEK_REWRITE) this.#readRewritten(bytes, start, end, visit);
     else visit(bytes, start, end, null);
   }
@@ -74,7 +80,11 @@ export class MessageReader {
         return true;
       case METHOD_RESOURCE_UPDATED:
         if (record.uriStart >= 0) {
-          events.onResourceUpdated(upstream, bytes.toString('utf8', record.uriStart, record.uriEnd), session);
+          events.onResourceUpdated(
+            upstream,
+            bytes.toString('utf8', record.uriStart, record.uriEnd),
+            session,
+          );
         }
         return true;
       default:

@@ -39,7 +39,13 @@ export class OwnRequest implements CallListener {
 
   onNotification(): void {}
 
-  onServerRequest(call: UpstreamCall, bytes: Buffer, _start: number, _end: number, peek: Peek): void {
+  onServerRequest(
+    call: UpstreamCall,
+    bytes: Buffer,
+    _start: number,
+    _end: number,
+    peek: Peek,
+  ): void {
     refuseServerRequest(call, bytes, peek);
   }
 
@@ -75,7 +81,13 @@ export class OwnRequest implements CallListener {
 /** A stream of the gateway's own whose news are heard elsewhere; its end says nothing new. */
 export class OwnStream implements CallListener {
   onNotification(): void {}
-  onServerRequest(call: UpstreamCall, bytes: Buffer, _start: number, _end: number, peek: Peek): void {
+  onServerRequest(
+    call: UpstreamCall,
+    bytes: Buffer,
+    _start: number,
+    _end: number,
+    peek: Peek,
+  ): void {
     refuseServerRequest(call, bytes, peek);
   }
   onResponse(): void {}

@@ -1,4 +1,3 @@
-
 import type { FaultCode } from '../../shared/fault.ts';
 import type { HttpExecuted } from '../../src/transport/http/http-client.ts';
 import type { PeerSet } from '../peer-set.ts';
@@ -45,4 +44,3 @@ export class RelayCall extends UpstreamCall {
     this.settle()?.onFault(this, code, executed, detail);
   }
 }
-

@@ -2,8 +2,19 @@ import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import { Fault } from '../../shared/fault.ts';
 import type { ProcessTable } from '../../shared/process-table.ts';
 import type { PlanStdioUpstream } from '../../src/config/plan.ts';
-import { ERA_LEGACY, ERA_MODERN, LATEST_LEGACY, REVISIONS, isLegacyRevision, revisionFromName } from '../../src/protocol/eras/era.ts';
-import { KIND_ERROR, KIND_NOTIFICATION, KIND_REQUEST } from '../../src/protocol/jsonrpc/peek-record.ts';
+import {
+  ERA_LEGACY,
+  ERA_MODERN,
+  LATEST_LEGACY,
+  REVISIONS,
+  isLegacyRevision,
+  revisionFromName,
+} from '../../src/protocol/eras/era.ts';
+import {
+  KIND_ERROR,
+  KIND_NOTIFICATION,
+  KIND_REQUEST,
+} from '../../src/protocol/jsonrpc/peek-record.ts';
 import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { METHOD_PROGRESS, METHOD_SUBSCRIPTION_ACKNOWLEDGED } from '../../src/protocol/methods.ts';
 import { childEnvironment } from '../../src/transport/stdio/child-environment.ts';
@@ -50,7 +61,12 @@ export class StdioHost implements StdioProcessListener {
   #entry = -1;
   #exited: ((reason: string) => void) | null = null;
 
-  constructor(upstream: StdioUpstream, plan: PlanStdioUpstream, shard: ShardContext, registry: ProcessRegistry) {
+  constructor(
+    upstream: StdioUpstream,
+    plan: PlanStdioUpstream,
+    shard: ShardContext,
+    registry: ProcessRegistry,
+  ) {
     this.#upstream = upstream;
     this.#plan = plan;
     this.#shard = shard;
@@ -72,9 +88,12 @@ export class StdioHost implements StdioProcessListener {
     if (era !== 'legacy' && !skipProbe) {
       const found = await this.#probe();
       if (found !== null) return found;
-      if (era === 'modern') throw new Fault('UPSTREAM_INVALID', 'upstream is configured as modern and is not');
+      if (era === 'modern')
+        throw new Fault('UPSTREAM_INVALID', 'upstream is configured as modern and is not');
       if (!this.isRunning) {
-        this.#shard.log.info('process ended on the modern probe, starting it again as legacy', { upstream: this.#plan.name });
+        this.#shard.log.info('process ended on the modern probe, starting it again as legacy', {
+          upstream: this.#plan.name,
+        });
         return this.start(true);
       }
     }
@@ -92,7 +111,8 @@ export class StdioHost implements StdioProcessListener {
   own(method: string, params: string, timeoutMs: number): Promise<JsonObject> {
     const own = new OwnRequest();
     const call = this.send(method, params, own);
-    if (call === null) return Promise.reject(new Fault('UPSTREAM_REFUSED', 'process does not read'));
+    if (call === null)
+      return Promise.reject(new Fault('UPSTREAM_REFUSED', 'process does not read'));
     this.#shard.deadlines.enter(call, this.#shard.clock.nowMs(), timeoutMs, timeoutMs);
     return own.promise;
   }
@@ -101,7 +121,9 @@ export class StdioHost implements StdioProcessListener {
   send(method: string, params: string, listener: CallListener): StdioCall | null {
     const call = this.begin(listener);
     const id = call.idToken.toString('latin1', 0, call.idToken.length);
-    const line = Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)},"params":${params}}`);
+    const line = Buffer.from(
+      `{"jsonrpc":"2.0","id":${id},"method":${JSON.stringify(method)},"params":${params}}`,
+    );
     if (this.write(line, 0, line.length)) return call;
     this.abandon(call);
     return null;
@@ -139,7 +161,9 @@ export class StdioHost implements StdioProcessListener {
   giveUp(call: StdioCall, reason: number): void {
     const listener = call.settle();
     this.#finish(call);
-    this.writeText(cancelledText(call.idToken, reason === GIVEN_UP_BY_CLIENT ? 'client' : 'deadline'));
+    this.writeText(
+      cancelledText(call.idToken, reason === GIVEN_UP_BY_CLIENT ? 'client' : 'deadline'),
+    );
     if (listener !== null && reason !== GIVEN_UP_BY_CLIENT) {
       listener.onFault(call, 'UPSTREAM_TIMEOUT', 1, 'deadline');
     }
@@ -181,7 +205,8 @@ export class StdioHost implements StdioProcessListener {
 
   onExit(code: number | null, signal: string | null): void {
     this.#shard.counters.add(COUNTERS.STDIO_EXITS.id);
-    const reason = signal === null ? `process exited with code ${code}` : `process was ended by ${signal}`;
+    const reason =
+      signal === null ? `process exited with code ${code}` : `process was ended by ${signal}`;
     this.#failAll(reason);
     this.#exited?.(reason);
   }
@@ -224,7 +249,11 @@ export class StdioHost implements StdioProcessListener {
   /** null: not modern, or gone. */
   async #probe(): Promise<UpstreamDescription | null> {
     try {
-      const result = await this.own('server/discover', `{"_meta":${ownEnvelope()}}`, PROBE_TIMEOUT_MS);
+      const result = await this.own(
+        'server/discover',
+        `{"_meta":${ownEnvelope()}}`,
+        PROBE_TIMEOUT_MS,
+      );
       if (!isModernAnswer(result)) return null;
       const news = `{"_meta":${ownEnvelope()},"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}`;
       this.send('subscriptions/listen', news, new OwnStream());
@@ -316,7 +345,9 @@ export class StdioHost implements StdioProcessListener {
   }
 
   #callNamedIn(piece: Buffer): StdioCall | null {
-    for (const match of piece.toString('latin1', 0, piece.length).matchAll(/"id"\s*:\s*(\d{16})(?!\d)/g)) {
+    for (const match of piece
+      .toString('latin1', 0, piece.length)
+      .matchAll(/"id"\s*:\s*(\d{16})(?!\d)/g)) {
       const token = Buffer.from(match[1] as string, 'latin1');
       const call = this.#pendingAt(token, 0, token.length);
       if (call !== null) return call;

@@ -39,7 +39,12 @@ export class StdioUpstream extends Upstream {
   #hasLogLevel = false;
   #described: ((description: UpstreamDescription | null) => void) | null = null;
 
-  constructor(plan: PlanStdioUpstream, shard: ShardContext, peers: PeerSet, registry: ProcessRegistry) {
+  constructor(
+    plan: PlanStdioUpstream,
+    shard: ShardContext,
+    peers: PeerSet,
+    registry: ProcessRegistry,
+  ) {
     super(plan, shard);
     this.#stdio = plan;
     this.#peers = peers;
@@ -80,14 +85,17 @@ export class StdioUpstream extends Upstream {
       const host = new StdioHost(this, this.#stdio, this.shard, this.#registry);
       this.#hosts[process] = host;
       try {
-        description = await host.start(this.description !== null && this.description.era !== ERA_MODERN);
+        description = await host.start(
+          this.description !== null && this.description.era !== ERA_MODERN,
+        );
       } catch (error) {
         host.kill();
         this.#hosts[process] = null;
         throw error;
       }
       host.onExited = (reason) => this.#onExited(process, host, reason);
-      if (!host.isRunning) throw new Fault('UPSTREAM_REFUSED', 'process exited during the handshake');
+      if (!host.isRunning)
+        throw new Fault('UPSTREAM_REFUSED', 'process exited during the handshake');
     }
     return description ?? this.#askOwner();
   }
@@ -125,12 +133,20 @@ export class StdioUpstream extends Upstream {
     const process = this.#pick(outgoing.exchange?.session ?? null);
     const { timeoutMs, exchange } = outgoing;
     const host = this.#hosts[process] ?? null;
-    const call = host === null ? this.#relay(process, outgoing, listener) : this.#local(host, outgoing, listener);
+    const call =
+      host === null
+        ? this.#relay(process, outgoing, listener)
+        : this.#local(host, outgoing, listener);
     if (call === null) return null;
     call.exchange = exchange;
     call.session = exchange?.session ?? null;
     call.methodId = outgoing.methodId;
-    this.shard.deadlines.enter(call, this.shard.clock.nowMs(), timeoutMs, timeoutMs * PROGRESS_CAP_FACTOR);
+    this.shard.deadlines.enter(
+      call,
+      this.shard.clock.nowMs(),
+      timeoutMs,
+      timeoutMs * PROGRESS_CAP_FACTOR,
+    );
     return call;
   }
 
@@ -184,7 +200,9 @@ export class StdioUpstream extends Upstream {
   }
 
   override stream(method: string, params: JsonObject, listener: CallListener): UpstreamCall | null {
-    const body = JSON.stringify(this.description?.era === ERA_MODERN ? withEnvelope(params) : params);
+    const body = JSON.stringify(
+      this.description?.era === ERA_MODERN ? withEnvelope(params) : params,
+    );
     const host = this.#hosts.find((candidate) => candidate?.isRunning === true) ?? null;
     if (host !== null) return host.send(method, body, listener);
     const owner = this.ownerOf(0);
@@ -214,7 +232,8 @@ export class StdioUpstream extends Upstream {
   /** The process is shared, so it sends everything and each session is sent what it asked for. */
   override setLogLevel(): void {
     const { description } = this;
-    if (description?.era !== ERA_LEGACY || (description.capabilities & SERVER_LOGGING) === 0) return;
+    if (description?.era !== ERA_LEGACY || (description.capabilities & SERVER_LOGGING) === 0)
+      return;
     if (this.#hasLogLevel) return;
     this.#hasLogLevel = true;
     this.stream('logging/setLevel', { level: 'debug' }, new OwnStream());
@@ -289,4 +308,3 @@ export class StdioUpstream extends Upstream {
     return this.isUp && this.description !== null;
   }
 }
-

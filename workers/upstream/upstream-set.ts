@@ -51,7 +51,8 @@ export class UpstreamSet {
     const wanted = new Map(plan.upstreams.map((upstream) => [upstream.slot, upstream]));
     for (const [slot, upstream] of this.#bySlot) {
       const next = wanted.get(slot);
-      if (next?.configHash === upstream.plan.configHash && next.name === upstream.plan.name) continue;
+      if (next?.configHash === upstream.plan.configHash && next.name === upstream.plan.name)
+        continue;
       this.#bySlot.delete(slot);
       this.#retire(upstream);
     }

@@ -151,7 +151,8 @@ export abstract class Upstream {
   /** Whether an attempt is under way, starting one if the last is old enough. */
   #bringForward(): boolean {
     if (this.#state === 'connecting') return true;
-    if (this.shard.clock.nowMs() - this.#lastAttemptMs < BACKOFF_CALLER_MS && this.#attempts > 0) return false;
+    if (this.shard.clock.nowMs() - this.#lastAttemptMs < BACKOFF_CALLER_MS && this.#attempts > 0)
+      return false;
     this.#attempt();
     return true;
   }
