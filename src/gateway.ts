@@ -123,6 +123,8 @@ export class Gateway<Stats> {
       const bound = await this.#edge.start();
       this.#admin = plan.admin === null ? null : this.#parts.admin(plan, this.#edge, this.#logger);
       const admin = (await this.#admin?.start()) ?? null;
+      if (plan.admin !== null && admin === null)
+        this.#logger.warn('this build has no admin listener');
       this.#bound = { listen: bound, admin };
       this.#startWatch(plan);
     } catch (error) {

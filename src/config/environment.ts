@@ -42,6 +42,9 @@ export function substitute(value: unknown, environment: Environment | null): Sub
       problems.push({ path, message: `is nested deeper than ${CONFIG_DEPTH_MAX}` });
       return null;
     }
+    // The schema passes this key over in silence, and every other unknown key is an error.
+    if (Object.hasOwn(node, '__proto__'))
+      problems.push({ path: [...path, '__proto__'], message: 'unknown key' });
     if (Array.isArray(node)) return node.map((item, index) => walk(item, [...path, index]));
     return Object.fromEntries(
       Object.entries(node).map(([key, item]) => [key, walk(item, [...path, key])]),

@@ -62,6 +62,13 @@ describe('references to the environment', () => {
     expect(substitute({ a: '${A}' }, null)).toMatchObject({ value: { a: '${A}' }, problems: [] });
   });
 
+  it('reports the one key that the schema would not see', () => {
+    const value: unknown = JSON.parse('{"a": {"__proto__": {"b": 1}}}');
+    expect(substitute(value, {}).problems).toEqual([
+      { path: ['a', '__proto__'], message: 'unknown key' },
+    ]);
+  });
+
   it('stops at the depth that no settings have, also in a circle', () => {
     const circle: unknown[] = [];
     circle.push(circle);

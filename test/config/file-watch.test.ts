@@ -87,6 +87,26 @@ describe('watching a file', () => {
     await change;
   });
 
+  it('sees the file that a link leads to written in its own folder, also after the link has moved', async () => {
+    const { folder, next } = watched((at) => {
+      for (const version of ['v1', 'v2']) {
+        mkdirSync(join(at, version));
+        writeFileSync(join(at, version, 'a.yaml'), version);
+      }
+      symlinkSync('v1/a.yaml', join(at, 'a.yaml'));
+    });
+    const first = next();
+    writeFileSync(join(folder, 'v1', 'a.yaml'), 'new');
+    await first;
+    const second = next();
+    symlinkSync('v2/a.yaml', join(folder, 'new'));
+    renameSync(join(folder, 'new'), join(folder, 'a.yaml'));
+    await second;
+    const third = next();
+    writeFileSync(join(folder, 'v2', 'a.yaml'), 'newer');
+    await third;
+  });
+
   it('says nothing of an equal file and of other files', async () => {
     const { folder, file, next, changes } = watched();
     writeFileSync(file, '1');
