@@ -275,6 +275,11 @@ export function methodFromBytes(bytes: Uint8Array, start: number, end: number): 
   return NAMES.find(bytes, start, end);
 }
 
+/** The same for a method name that a quote ends. */
+export function methodFromString(bytes: Uint8Array, start: number, end: number): number {
+  return NAMES.match(bytes, start, end);
+}
+
 /** The number of the method named so, or METHOD_UNKNOWN. */
 export function methodFromName(name: string): number {
   const id = METHOD_NAMES.indexOf(name);

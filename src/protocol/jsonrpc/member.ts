@@ -143,10 +143,19 @@ NESTED_LEVEL[LEVEL_PARAMS * MEMBER_STRIDE + PARAM_REF] = LEVEL_REF;
 NESTED_LEVEL[LEVEL_RESULT * MEMBER_STRIDE + RESULT_META] = LEVEL_RESULT_META;
 
 /**
- * Whether a name that only a lenient parser takes for a member is refused at this level. Upstreams
- * act on what clients ask for, so requests are held to it; what an answer holds is its reader's.
+ * Bits `1 << member` of the members whose lookalikes, names that only a lenient parser takes for them,
+ * are refused. Upstreams act on what requests ask for, so all that decides about a request is guarded.
+ * Trace context and tokens in `_meta` decide nothing, and what an answer holds is its reader's.
  */
-export const LEVEL_IS_STRICT: readonly boolean[] = [false, true, true, true, false, false, false];
+export const LEVEL_GUARDED: readonly number[] = [
+  0,
+  -1,
+  (1 << META_VERSION) | (1 << META_CAPABILITIES) | (1 << META_CLIENT_INFO) | (1 << META_LOG_LEVEL),
+  -1,
+  0,
+  0,
+  0,
+];
 
 /** The key of each reserved envelope member, quoted, with its colon. */
 export function quotedKey(level: number, member: number): string {

@@ -17,12 +17,12 @@
  * Members that are not listed in `member.ts`, and everything inside of `arguments`, are checked to be
  * valid JSON and are else left alone: `isUnambiguous` is for those who look into `arguments`.
  */
-import { METHODS, METHOD_UNKNOWN, methodFromBytes } from '../methods.ts';
+import { METHODS, METHOD_UNKNOWN, methodFromString } from '../methods.ts';
 import { isIdToken } from './id.ts';
 import {
   LEVEL_DEPTH,
   LEVEL_ERROR,
-  LEVEL_IS_STRICT,
+  LEVEL_GUARDED,
   LEVEL_META,
   LEVEL_PARAMS,
   LEVEL_REF,
@@ -59,6 +59,7 @@ import {
   FAIL_DEPTH,
   FAIL_PARSE,
   scan,
+  skipColon,
   skipSpace,
   skipString,
   skipValue,
@@ -80,9 +81,9 @@ export * from './verdict.ts';
 
 /** Longest method name, in bytes. The longest in use has 46. */
 export const METHOD_BYTES_MAX = 128;
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const COLON = 0x3a;
 const BRACE_OPEN = 0x7b;
 const BRACE_CLOSE = 0x7d;
 const BRACKET_OPEN = 0x5b;
@@ -135,49 +136,55 @@ function readObject(bytes: Uint8Array, at: number, end: number, level: number, o
   for (;;) {
     if (at >= end || bytes[at] !== QUOTE) return FAIL_PARSE;
     const key = at;
-    at = skipString(bytes, at + 1, end);
-    if (at < 0) return at;
-    let member = scan.string === 0 ? keys.find(bytes, key + 1, at - 1) : 0;
-    if (member === 0) member = noteOddKey(bytes, key + 1, at - 1, level);
-    at = skipSpace(bytes, at, end);
-    if (at >= end || bytes[at] !== COLON) return FAIL_PARSE;
-    const value = skipSpace(bytes, at + 1, end);
-    if (value >= end) return FAIL_PARSE;
-    const nested = NESTED_LEVEL[level * MEMBER_STRIDE + member]!;
-    at =
-      nested !== 0 && bytes[value] === BRACE_OPEN
-        ? readObject(bytes, value, end, nested, out)
-        : skipValue(bytes, value, end, depth);
+    const member = keys.match(bytes, key + 1, end);
+    if (member !== 0) {
+      at += 1 + keys.sizeOf(member);
+    } else {
+      at = skipString(bytes, at + 1, end);
+      if (at < 0) return FAIL_PARSE;
+      noteOddKey(bytes, key + 1, at - 1, level);
+    }
+    const value = skipColon(bytes, at, end);
+    if (value < 0 || value >= end) return FAIL_PARSE;
+    const first = bytes[value]!;
+    if (first === QUOTE) {
+      at = skipString(bytes, value + 1, end);
+    } else {
+      const nested = NESTED_LEVEL[level * MEMBER_STRIDE + member]!;
+      at =
+        nested !== 0 && first === BRACE_OPEN
+          ? readObject(bytes, value, end, nested, out)
+          : skipValue(bytes, value, end, depth);
+    }
     if (at < 0) return at;
     if (member !== 0) {
       if ((seen & (1 << member)) !== 0) peekState.needsRewrite = 1;
       seen |= 1 << member;
       store(bytes, level, member, key, value, at, out);
     }
-    at = skipSpace(bytes, at, end);
+    if (at < end && bytes[at]! <= SPACE) at = skipSpace(bytes, at, end);
     if (at >= end) return FAIL_PARSE;
     if (bytes[at] === BRACE_CLOSE) break;
     if (bytes[at] !== COMMA) return FAIL_PARSE;
-    at = skipSpace(bytes, at + 1, end);
+    at += 1;
+    if (at < end && bytes[at]! <= SPACE) at = skipSpace(bytes, at, end);
   }
   if (level === LEVEL_TOP) peekState.top = seen;
   return at + 1;
 }
 
-/**
- * A key that is not plainly a listed one. Answers 0: its value is not read.
- */
-function noteOddKey(bytes: Uint8Array, start: number, end: number, level: number): number {
-  const hasEscape = (scan.string & STRING_ESCAPE) !== 0;
+/** A key that is not plainly a listed one; its value is not read. */
+function noteOddKey(bytes: Uint8Array, start: number, end: number, level: number): void {
   if (level === LEVEL_TOP) {
     peekState.needsRewrite = 1;
-    return 0;
+    return;
   }
-  if (!hasEscape && !LEVEL_IS_STRICT[level]) return 0;
+  const hasEscape = (scan.string & STRING_ESCAPE) !== 0;
+  const guarded = LEVEL_GUARDED[level]!;
+  if (!hasEscape && guarded === 0) return;
   const member = MEMBERS[level]!.findLoosely(bytes, start, end);
   if (member > 0) peekState.needsRewrite = 1;
-  else if (member < 0 && LEVEL_IS_STRICT[level]) peekState.fail(PEEK_AMBIGUOUS);
-  return 0;
+  else if (member < 0 && (guarded & (1 << -member)) !== 0) peekState.fail(PEEK_AMBIGUOUS);
 }
 
 function store(
@@ -302,7 +309,7 @@ function settle(bytes: Uint8Array, out: Peek): number {
  * round: `tools/call` without an id is not a call.
  */
 function methodOf(bytes: Uint8Array, out: Peek): number {
-  const method = methodFromBytes(bytes, out.methodStart, out.methodEnd);
+  const method = methodFromString(bytes, out.methodStart, out.methodEnd + 1);
   const isRequest = out.kind === KIND_REQUEST;
   return METHODS[method]!.isRequest === isRequest ? method : METHOD_UNKNOWN;
 }
