@@ -1,0 +1,207 @@
+/** Frames from one ring to clients, with sockets as full as the test says. */
+import { describe, expect, it } from 'vitest';
+import { CounterBlock } from '../../shared/counter-cell.ts';
+import { Doorbell } from '../../shared/doorbell.ts';
+import { ExchangeCells } from '../../shared/exchange-cell.ts';
+import { FAULTS } from '../../shared/fault.ts';
+import {
+  CANCEL_SLOW_CLIENT,
+  FLAG_FIN,
+  FRAME_ABORT,
+  FRAME_CANCEL,
+  FRAME_CREDIT,
+  FRAME_DATA,
+  FRAME_HEAD,
+} from '../../shared/frame-kind.ts';
+import { CREDIT_BYTES } from '../../shared/limits.ts';
+import { createRegion, layoutRegion } from '../../shared/region-descriptor.ts';
+import { REPLY_EVENT_STREAM, REPLY_JSON, writeReplyHead } from '../../shared/reply-codec.ts';
+import { RingReader } from '../../shared/ring-reader.ts';
+import { RingWriter } from '../../shared/ring-writer.ts';
+import { BodyBudget } from '../../src/edge/body-budget.ts';
+import type { EdgeExchange } from '../../src/edge/connection-table.ts';
+import { ReplyWriter } from '../../src/edge/reply-writer.ts';
+import { ShardProxy } from '../../src/edge/shard-proxy.ts';
+import { RecordedExchange } from './support/recorded-exchange.ts';
+
+const FRAME_BYTES = 8192;
+
+/** An edge's side of one shard, and the shard's own ends of the rings. */
+class Bench {
+  readonly layout = layoutRegion({ shards: 1 });
+  readonly region = createRegion(this.layout);
+  readonly counters = new CounterBlock(this.region, this.layout.counters[0]!);
+  readonly cells = new ExchangeCells(this.region, this.layout.exchangeCells[0]!);
+  readonly proxy = new ShardProxy(
+    0,
+    new Doorbell(this.region, this.layout.doorbells[1]!),
+    new BodyBudget(1 << 20),
+    this.counters,
+    this.layout.ringInBytes,
+  );
+  readonly writer = new ReplyWriter(this.proxy, this.cells, this.counters);
+  readonly http = new RecordedExchange();
+  readonly exchange: EdgeExchange;
+  creditBytes = 0;
+  cancels: number[] = [];
+  readonly #in = new RingReader(this.region, this.layout.ringsIn[0]![0]!, this.layout.ringInBytes);
+
+  constructor() {
+    const { ringsIn, ringInBytes } = this.layout;
+    this.proxy.attach(1, new RingWriter(this.region, ringsIn[0]![0]!, ringInBytes));
+    const empty = new Uint8Array(0);
+    this.exchange = this.proxy.tryOpen(this.http, new Uint8Array(40), 40, empty, false, 0)!;
+  }
+
+  head(contentType: number, flags = 0): void {
+    const payload = new Uint8Array(8);
+    writeReplyHead(payload, 0, 200, contentType, 0, 0);
+    this.frame(FRAME_HEAD, flags, 0, payload);
+  }
+
+  data(bytes: number, flags = 0): void {
+    this.frame(FRAME_DATA, flags, 0, new Uint8Array(bytes).fill(0x78));
+  }
+
+  frame(kind: number, flags: number, aux: number, payload: Uint8Array): void {
+    this.writer.onFrame(kind, flags, this.exchange.number, aux, payload, 0, payload.length);
+  }
+
+  /** What the shard was sent since the last look. */
+  look(): void {
+    this.#in.read(
+      {
+        onFrame: (kind, _flags, _exchange, aux) => {
+          if (kind === FRAME_CREDIT) this.creditBytes += aux;
+          else if (kind === FRAME_CANCEL) this.cancels.push(aux);
+        },
+      },
+      1000,
+    );
+  }
+
+  /** Sends as a shard does, as much as its credit allows, up to 3 MiB in all. */
+  sendAll(sentBytes: number): number {
+    let sent = sentBytes;
+    for (;;) {
+      this.look();
+      const bytes = Math.min(FRAME_BYTES, CREDIT_BYTES + this.creditBytes - sent);
+      if (bytes <= 0 || sent > 12 * CREDIT_BYTES) return sent;
+      this.data(bytes);
+      sent += bytes;
+    }
+  }
+}
+
+describe('credit', () => {
+  it('comes back half a window at a time while the socket takes everything', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON);
+    for (let sent = 0; sent < CREDIT_BYTES / 2 - FRAME_BYTES; sent += FRAME_BYTES) {
+      bench.data(FRAME_BYTES);
+    }
+    bench.look();
+    expect(bench.creditBytes).toBe(0);
+    bench.data(FRAME_BYTES);
+    bench.look();
+    expect(bench.creditBytes).toBe(CREDIT_BYTES / 2);
+  });
+
+  it('is withheld from a full socket, so that one window is all it holds', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON);
+    bench.http.isTaken = false;
+    expect(bench.sendAll(0)).toBe(CREDIT_BYTES);
+    expect(bench.writer.stalledCount).toBe(1);
+  });
+
+  it('holds two windows at most for a socket that takes a little for ever and never drains', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON);
+    bench.http.isTaken = false;
+    let sent = 0;
+    for (let i = 0; i < 10_000; i += 1) {
+      sent = bench.sendAll(sent);
+      bench.writer.onWritable(bench.exchange);
+    }
+    expect(bench.http.bytes).toBeLessThanOrEqual(2 * CREDIT_BYTES);
+  });
+
+  it('comes back whole once a write finds the socket empty', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON);
+    bench.http.isTaken = false;
+    let sent = bench.sendAll(0);
+    bench.http.isTaken = true;
+    bench.writer.onWritable(bench.exchange);
+    sent = bench.sendAll(sent);
+    expect(sent).toBeGreaterThan(10 * CREDIT_BYTES);
+    expect(bench.writer.stalledCount).toBe(0);
+    bench.data(0, FLAG_FIN);
+    expect([bench.http.bytes, bench.proxy.openCount]).toEqual([sent, 0]);
+  });
+});
+
+describe('a client whose socket stays full', () => {
+  it('is dropped after the limit, counted from the last byte it took', () => {
+    const bench = new Bench();
+    bench.head(REPLY_EVENT_STREAM);
+    bench.http.isTaken = false;
+    bench.writer.nowMs = 1000;
+    bench.data(10);
+    expect(bench.writer.dropSlowClients(1999, 1000)).toBe(0);
+    bench.writer.onWritable(bench.exchange);
+    expect(bench.writer.dropSlowClients(99_999, 1000)).toBe(0); // it may have drained by now
+    bench.writer.nowMs = 100_000;
+    bench.data(10);
+    expect(bench.writer.dropSlowClients(100_999, 1000)).toBe(0);
+    expect(bench.writer.dropSlowClients(101_000, 1000)).toBe(1);
+    bench.look();
+    expect([bench.http.wasAborted, bench.cancels]).toEqual([true, [CANCEL_SLOW_CLIENT]]);
+    expect(bench.proxy.openCount).toBe(1); // until the shard has ended it
+    bench.frame(FRAME_ABORT, 0, FAULTS.CANCELLED.id, new Uint8Array(0));
+    expect(bench.proxy.openCount).toBe(0);
+  });
+});
+
+describe('an exchange', () => {
+  it('ends with the answer in one frame', () => {
+    const bench = new Bench();
+    const payload = new Uint8Array([...new Uint8Array(8), ...new TextEncoder().encode('{}')]);
+    writeReplyHead(payload, 0, 200, REPLY_JSON, 0, 0);
+    bench.frame(FRAME_HEAD, FLAG_FIN, 2, payload);
+    expect(bench.http).toMatchObject({ status: 200, text: '{}', isOpen: false });
+    expect(bench.proxy.openCount).toBe(0);
+  });
+
+  it('that its shard ends without an answer gets an error, not silence', () => {
+    const bench = new Bench();
+    bench.data(0, FLAG_FIN);
+    expect(bench.http.status).toBe(500);
+    expect(JSON.parse(bench.http.text)).toMatchObject({ error: { code: -32603 } });
+  });
+
+  it('whose head breaks the layout gets an error, and the shard is told to stop', () => {
+    const bench = new Bench();
+    bench.frame(FRAME_HEAD, 0, 0, new Uint8Array(3));
+    bench.look();
+    expect([bench.http.status, bench.cancels.length]).toEqual([500, 1]);
+  });
+
+  it('takes the error its shard wrote, if it wrote one', () => {
+    const bench = new Bench();
+    bench.head(REPLY_EVENT_STREAM);
+    bench.frame(FRAME_DATA, 0, 0, new TextEncoder().encode('data: 1\n\n'));
+    const error = new TextEncoder().encode('{"error":1}');
+    bench.frame(FRAME_ABORT, 0, FAULTS.UPSTREAM_CLOSED.id, error);
+    expect(bench.http.text).toBe('data: 1\n\nevent: message\ndata: {"error":1}\n\n');
+  });
+
+  it('that is over is not touched by frames that come late', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON, FLAG_FIN);
+    bench.data(5);
+    bench.frame(FRAME_ABORT, 0, 1, new Uint8Array(0));
+    expect(bench.http.bytes).toBe(0);
+  });
+});
