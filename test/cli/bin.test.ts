@@ -85,6 +85,32 @@ describe('bin/sluice.js', () => {
     expect(await run.code).toBe(0);
   });
 
+  it.skipIf(!isServing)('takes a changed file on SIGHUP and a bad one not at all', async () => {
+    const file = join(folder, 'reload.yaml');
+    const settings = (path: string): string =>
+      `listen: { port: 0, path: ${path} }\nshards: 2\nupstreams: { a: { http: { url: "http://127.0.0.1:1/" } } }\n`;
+    writeFileSync(file, settings('/one'));
+    const run = start(['serve', file]);
+    const [, at = ''] = await said(run, /endpoint {3}(http:\S+)\/one/);
+    const status = async (path: string): Promise<number> => {
+      const response = await fetch(at + path, { method: 'POST', body: '{}' });
+      await response.text();
+      return response.status;
+    };
+    expect(await status('/two')).toBe(404);
+    writeFileSync(file, settings('/two'));
+    run.child.kill('SIGHUP');
+    await expect.poll(run.err, { timeout: 15_000 }).toContain('new settings are in force');
+    expect(await status('/one')).toBe(404);
+    expect(await status('/two')).not.toBe(404);
+    writeFileSync(file, 'nonsense');
+    run.child.kill('SIGHUP');
+    await expect.poll(run.err, { timeout: 15_000 }).toContain('the old ones stay');
+    expect(await status('/two')).not.toBe(404);
+    run.child.kill('SIGTERM');
+    expect(await run.code).toBe(0);
+  });
+
   it.skipIf(!isServing)('says in one line that the port is in use', async () => {
     const taken = createServer();
     taken.listen(0, '127.0.0.1');
