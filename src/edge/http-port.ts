@@ -34,9 +34,14 @@ export interface HttpServerOptions {
   readonly listener: HttpListener;
   /** `auto` (the default) takes uWebSockets.js where it can be loaded and node:http elsewhere. */
   readonly implementation?: HttpImplementation | 'auto';
-  /** A client sent a second request behind one that still runs and was disconnected for it. */
+  /**
+   * A client sent a second request behind one that still runs and was disconnected for it.
+   * uWebSockets.js does not say why a client is gone: there it is noticed if the second request came
+   * in the same turn of the event loop; so is a client that ended its side right behind the request.
+   */
   onPipelinedDisconnect?(): void;
-  /** A request was refused because of its framing or its Host field. */
+  /** A request was refused here because of its framing or its Host field. What uWebSockets.js refuses
+   * by itself (what is no HTTP/1.1 at all, both length and encoding) is not told. */
   onFramingRefused?(): void;
   /** A client connected. */
   onConnection?(): void;

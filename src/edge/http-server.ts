@@ -23,6 +23,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Http
     return createUwsServer(options);
   } catch (error) {
     if (options.implementation === 'uws') throw error;
-    return createNodeServer(options);
+    return createNodeServer(options, error instanceof Error ? error.message : String(error));
   }
 }

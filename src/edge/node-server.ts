@@ -24,13 +24,14 @@ const STALL_MS = 10_000;
 /** What a client has to read a refusal before its connection is dropped. */
 const LINGER_MS = 1000;
 
-export function createNodeServer(options: HttpServerOptions): HttpServer {
-  return new NodeServer(options);
+/** @param reason why nothing better runs, for people; empty if it was asked for */
+export function createNodeServer(options: HttpServerOptions, reason = ''): HttpServer {
+  return new NodeServer(options, reason);
 }
 
 class NodeServer implements HttpServer, NodeHost {
   readonly implementation = 'node';
-  readonly description = 'node:http';
+  readonly description: string;
   readonly listener: HttpListener;
   readonly bodyBytesMax: number;
   readonly bodyTimeoutMs: number;
@@ -41,7 +42,8 @@ class NodeServer implements HttpServer, NodeHost {
   readonly #running = new WeakMap<Socket, NodeExchange>();
   readonly #doomed = new WeakSet<Socket>();
 
-  constructor(options: HttpServerOptions) {
+  constructor(options: HttpServerOptions, reason: string) {
+    this.description = reason === '' ? 'node:http' : `node:http (${reason})`;
     this.#options = options;
     this.listener = options.listener;
     this.bodyBytesMax = options.bodyBytesMax;

@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { describeHttpAbuse } from '../cases/http-abuse.ts';
 import { describeHttpFraming } from '../cases/http-framing.ts';
 import { describeHttpServer, get, ServerBench } from '../cases/http-server.ts';
 
 describe('the HTTP server on node:http', () => {
   describeHttpServer('node');
   describeHttpFraming('node');
+  describeHttpAbuse('node');
 });
 
 describe('the HTTP server on node:http alone', () => {

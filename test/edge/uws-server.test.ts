@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadUws } from '../../src/edge/uws-server.ts';
+import { describeHttpAbuse } from '../cases/http-abuse.ts';
 import { describeHttpFraming } from '../cases/http-framing.ts';
 import { describeHttpServer, get, HEADER_BYTES_MAX, ServerBench } from '../cases/http-server.ts';
 import { replyText, writeText } from '../support/http-recorder.ts';
@@ -23,6 +24,7 @@ if (whyNot !== '')
 describe.runIf(whyNot === '')(title, () => {
   describeHttpServer('uws');
   describeHttpFraming('uws');
+  describeHttpAbuse('uws');
 });
 
 describe.runIf(whyNot === '')(`${title} alone`, () => {
