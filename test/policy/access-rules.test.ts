@@ -160,6 +160,8 @@ describe('conditions on arguments', () => {
     expect(holds({ path: ['__proto__', 'a'], op: 'exists', exists: true }, {})).toBe(false);
     const parsed: unknown = JSON.parse('{"__proto__":{"a":1}}');
     expect(holds({ path: ['__proto__', 'a'], op: 'equals', value: 1 }, parsed)).toBe(true);
+    expect(holds({ path: ['toString'], op: 'exists', exists: true }, {})).toBe(false);
+    expect(holds({ path: ['toString'], op: 'exists', exists: false }, {})).toBe(true);
     expect(holds({ path: ['length'], op: 'exists', exists: true }, [1])).toBe(false);
   });
 });

@@ -112,6 +112,13 @@ describe('the order of methods', () => {
     },
   );
 
+  it('is not upset by a later credential that is remembered while the first is not', () => {
+    const auth = new AuthRig(authPlan([API_KEY, JWT]));
+    const authorization = `Bearer ${mint()}`;
+    expect(nameOf(auth.ask({ authorization }))).toBe('alice/cli');
+    expect(nameOf(auth.ask({ authorization, 'x-api-key': 'key-of-batch' }))).toBe('batch/batch');
+  });
+
   it('falls through from a key nobody knows to a token that is good', () => {
     const auth = new AuthRig(authPlan([API_KEY, JWT]));
     const both = { authorization: `Bearer ${mint()}`, 'x-api-key': 'unknown' };

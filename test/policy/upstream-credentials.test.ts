@@ -173,6 +173,7 @@ describe('client credentials (RFC 6749 §4.4)', () => {
       'sends a token that ends the line',
       () => jsonAnswer({ access_token: 'a\r\nhost: evil', token_type: 'Bearer' }),
     ],
+    ['sends a token of two words', () => jsonAnswer({ access_token: 'a b', token_type: 'Bearer' })],
     ['sends a token of another type', () => jsonAnswer({ access_token: 'a', token_type: 'DPoP' })],
     ['sends a list', () => jsonAnswer([])],
     ['is down', () => Promise.reject(new Error('down'))],
