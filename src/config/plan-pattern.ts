@@ -95,7 +95,7 @@ export class PatternMatcher {
     }
     for (let i = 0; i < count; i += 1) {
       const state = this.#states[current[i] ?? 0];
-      if (state?.ranges === null && state.next < 0) return true;
+      if (state?.ranges === null) return true; // only the end is kept without ranges
     }
     return false;
   }
