@@ -72,44 +72,57 @@ export function jsonAnswer(
   };
 }
 
-export interface KeyPair {
-  readonly algorithm: PlanJwtAlgorithm;
-  readonly publicPem: string;
-  readonly privatePem: string;
-  jwk(kid: string | null, extra?: Readonly<Record<string, unknown>>): Record<string, unknown>;
+interface Keys {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
 }
 
-function pairOf(
-  algorithm: PlanJwtAlgorithm,
-  pair: { publicKey: KeyObject; privateKey: KeyObject },
-): KeyPair {
-  return {
-    algorithm,
-    publicPem: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-    privatePem: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    jwk: (kid, extra) => ({
-      ...pair.publicKey.export({ format: 'jwk' }),
+/** Made when it is first asked for: RSA keys take a while. */
+export class KeyPair {
+  readonly #generate: () => Keys;
+  #keys: Keys | null = null;
+
+  constructor(generate: () => Keys) {
+    this.#generate = generate;
+  }
+
+  get keys(): Keys {
+    return (this.#keys ??= this.#generate());
+  }
+
+  get publicPem(): string {
+    return this.keys.publicKey.export({ type: 'spki', format: 'pem' }).toString();
+  }
+
+  get privatePem(): string {
+    return this.keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  }
+
+  jwk(kid: string | null, extra?: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    return {
+      ...this.keys.publicKey.export({ format: 'jwk' }),
       ...(kid !== null && { kid }),
       ...extra,
-    }),
-  };
+    };
+  }
 }
 
-const rsaKeys = generateKeyPairSync('rsa', { modulusLength: 2048 });
-export const RSA: KeyPair = pairOf('RS256', rsaKeys);
-export const RSA_OTHER: KeyPair = pairOf(
-  'RS256',
-  generateKeyPairSync('rsa', { modulusLength: 2048 }),
-);
+const rsaPair = (): KeyPair =>
+  new KeyPair(() => generateKeyPairSync('rsa', { modulusLength: 2048 }));
+const ecPair = (namedCurve: string): KeyPair =>
+  new KeyPair(() => generateKeyPairSync('ec', { namedCurve }));
+
+export const RSA: KeyPair = rsaPair();
+export const RSA_OTHER: KeyPair = rsaPair();
 export const PAIRS: Readonly<Record<string, KeyPair>> = {
   RS256: RSA,
-  RS384: pairOf('RS384', rsaKeys),
-  RS512: pairOf('RS512', rsaKeys),
-  PS256: pairOf('PS256', rsaKeys),
-  ES256: pairOf('ES256', generateKeyPairSync('ec', { namedCurve: 'P-256' })),
-  ES384: pairOf('ES384', generateKeyPairSync('ec', { namedCurve: 'P-384' })),
-  ES512: pairOf('ES512', generateKeyPairSync('ec', { namedCurve: 'P-521' })),
-  EdDSA: pairOf('EdDSA', generateKeyPairSync('ed25519')),
+  RS384: RSA,
+  RS512: RSA,
+  PS256: RSA,
+  ES256: ecPair('P-256'),
+  ES384: ecPair('P-384'),
+  ES512: ecPair('P-521'),
+  EdDSA: new KeyPair(() => generateKeyPairSync('ed25519')),
 };
 export const SECRET = 'a secret of at least sixty-four bytes, as HS512 asks for: 0123456789';
 
