@@ -26,20 +26,17 @@ export class ClientMessages {
   readonly #counters: CounterBlock;
   readonly #deadlines: DeadlineList;
   readonly #splice = new Splice();
-  readonly #onCancelled: (exchange: Exchange) => void;
 
   constructor(
     replier: Replier,
     upstreams: UpstreamSet,
     counters: CounterBlock,
     deadlines: DeadlineList,
-    onCancelled: (exchange: Exchange) => void,
   ) {
     this.#replier = replier;
     this.#upstreams = upstreams;
     this.#counters = counters;
     this.#deadlines = deadlines;
-    this.#onCancelled = onCancelled;
   }
 
   onNotification(exchange: Exchange, peek: Peek): void {
@@ -97,7 +94,14 @@ export class ClientMessages {
       call.exchange = null;
       call.giveUp(GIVEN_UP_BY_CLIENT);
     }
-    this.#onCancelled(target);
+    this.#endCancelled(target);
+  }
+
+  /** A cancelled request gets no response (MCP, cancellation); its stream ends without one. */
+  #endCancelled(exchange: Exchange): void {
+    if (exchange.batch !== null) exchange.batch.onAccepted(exchange);
+    else if (this.#replier.beginEvents(exchange)) this.#replier.end(exchange);
+    else this.#replier.fault(exchange, 'CANCELLED');
   }
 
   /** Progress on a request of a server: to every upstream that waits for this client. */

@@ -36,8 +36,7 @@ export interface NewsDeskParts {
   readonly peers: PeerSet;
   readonly upstreams: UpstreamSet;
   readonly counters: CounterBlock;
-  readonly log: ShardLog;
-  currentPlan(): ShardPlan;
+  readonly plans: { readonly current: ShardPlan };
 }
 
 const NO_BODY = Buffer.alloc(0);
@@ -49,24 +48,26 @@ const NO_BODY = Buffer.alloc(0);
  */
 export class NewsDesk implements UpstreamEvents {
   readonly #parts: NewsDeskParts;
+  readonly #log: ShardLog;
 
-  constructor(parts: NewsDeskParts) {
+  constructor(parts: NewsDeskParts, log: ShardLog) {
     this.#parts = parts;
+    this.#log = log;
   }
 
   onReady(upstream: Upstream): void {
-    const { log, peers } = this.#parts;
+    const { peers } = this.#parts;
     const { description, plan } = upstream;
     if (description === null) return;
-    log.info('upstream is up', { upstream: plan.name, revision: description.revision });
+    this.#log.info('upstream is up', { upstream: plan.name, revision: description.revision });
     if (upstream instanceof StdioUpstream && upstream.isOwner) {
       peers.tell(EVENT_UPSTREAM_READY, upstream.slot, Buffer.from(JSON.stringify(description)));
     }
   }
 
   onDown(upstream: Upstream, reason: string): void {
-    const { log, peers } = this.#parts;
-    log.warn('upstream is down', { upstream: upstream.plan.name, reason });
+    const { peers } = this.#parts;
+    this.#log.warn('upstream is down', { upstream: upstream.plan.name, reason });
     if (upstream instanceof StdioUpstream && upstream.isOwner) {
       peers.tell(EVENT_UPSTREAM_DOWN, upstream.slot, Buffer.from(reason.slice(0, 1024)));
     }
@@ -114,8 +115,8 @@ export class NewsDesk implements UpstreamEvents {
   }
 
   onCatalog(upstream: Upstream, kind: CatalogKind): void {
-    const { sessions, listens, currentPlan } = this.#parts;
-    currentPlan().remembered.clear();
+    const { sessions, listens, plans } = this.#parts;
+    plans.current.remembered.clear();
     if (kind === 'templates') return;
     const text = listChangedText(kind);
     sessions.forEach((session) => {
@@ -196,8 +197,9 @@ export class NewsDesk implements UpstreamEvents {
   }
 
   #hears(session: Session, slot: number): boolean {
-    const { plan } = this.#parts.currentPlan();
-    const upstream = plan.endpoints[session.endpointIndex]?.upstream ?? null;
+    const { plan } = this.#parts.plans.current;
+    const endpoint = plan.endpoints.find(({ path }) => path === session.endpointPath);
+    const upstream = endpoint?.upstream ?? null;
     return upstream === null || plan.upstreams[upstream]?.slot === slot;
   }
 }

@@ -51,21 +51,17 @@ export class Settle implements CallListener, ReplySource {
   readonly #deadlines: DeadlineList;
   readonly #labels: MetricLabels;
   readonly #splice = new Splice();
-  /** The client's own id, and whether a stream was made an event of an event stream. */
-  readonly #onEnded: (exchange: Exchange) => void;
 
   constructor(
     replier: Replier,
     counters: CounterBlock,
     deadlines: DeadlineList,
     labels: MetricLabels,
-    onEnded: (exchange: Exchange) => void,
   ) {
     this.#replier = replier;
     this.#counters = counters;
     this.#deadlines = deadlines;
     this.#labels = labels;
-    this.#onEnded = onEnded;
   }
 
   onNotification(call: UpstreamCall, bytes: Buffer, start: number, end: number, peek: Peek): void {
@@ -133,7 +129,6 @@ export class Settle implements CallListener, ReplySource {
     } else {
       this.#relay(exchange, call, bytes, start, end, peek, code);
     }
-    this.#onEnded(exchange);
   }
 
   onStreamBegin(call: UpstreamCall): ResponseStream | null {
@@ -168,7 +163,6 @@ export class Settle implements CallListener, ReplySource {
       if (exchange.replyState === REPLY_EVENTS) this.#replier.eventEnd(exchange);
       this.#replier.end(exchange);
     }
-    this.#onEnded(exchange);
   }
 
   onFault(call: UpstreamCall, code: FaultCode, _executed: HttpExecuted, detail: string): void {
@@ -178,7 +172,6 @@ export class Settle implements CallListener, ReplySource {
     this.#labels.record(exchange, OUTCOME_FAILED);
     if (exchange.replyState === REPLY_BODY) this.#replier.abort(exchange, code, detail);
     else this.#replier.fault(exchange, code, detail);
-    this.#onEnded(exchange);
   }
 
   /** There is credit again. */
@@ -286,7 +279,6 @@ export class Settle implements CallListener, ReplySource {
       call.giveUp(GIVEN_UP_BY_CLIENT);
     }
     this.#replier.abort(exchange, 'CLIENT_TOO_SLOW', 'event backlog');
-    this.#onEnded(exchange);
   }
 }
 

@@ -156,6 +156,10 @@ export class ShardLoop implements FrameHandler {
       case 'planCurrent':
         this.#parts.plans.retire(message.number);
         break;
+      case 'planDropped':
+        this.#parts.plans.drop(message.number);
+        this.#applyPlan(this.#parts.plans.current.plan);
+        break;
       case 'peerJoined':
         this.#join(message.shard);
         break;
@@ -304,12 +308,12 @@ export class ShardLoop implements FrameHandler {
 
   #onTurn(): void {
     if (this.#isStopped) return;
-    const { edgeFrames, edgeDoorbell, counters, peers } = this.#parts;
+    const { edgeFrames, counters, peers } = this.#parts;
     counters.add(COUNTERS.TURNS.id);
     if (edgeFrames.queued > 0) edgeFrames.flush();
     peers.flush();
     let frames = this.#reader.read(this, FRAMES_PER_TURN);
-    if (frames > 0 && this.#reader.takeStarved()) edgeDoorbell.ring();
+    if (frames > 0 && this.#reader.takeStarved()) this.#parts.memory.edgeDoorbell.ring();
     for (let shard = 0; shard < this.#peers.length; shard += 1) {
       const peer = this.#peers[shard];
       if (peer === null || peer === undefined) continue;
@@ -342,7 +346,7 @@ export class ShardLoop implements FrameHandler {
       layout.ringPeerBytes,
     );
     this.#peers[shard] = new PeerFrames(this.#parts, shard, reader);
-    this.#parts.peers.join(shard, this.#parts.frameWriter(shard));
+    this.#parts.peers.join(shard, this.#parts.memory.peerFrames(shard));
     this.#parts.upstreams.onPeerJoined(shard);
   }
 
@@ -360,7 +364,7 @@ export class ShardLoop implements FrameHandler {
   }
 
   #carryCounters(): void {
-    this.#parts.carryPolicyCounters();
+    this.#parts.policy.carryCounters();
   }
 
   async #stop(): Promise<void> {

@@ -2,7 +2,7 @@ import type { ShardStatus, ShardUpstreamStatus } from '../src/observe/gateway-st
 import type { PlanEndpoint } from '../src/config/plan.ts';
 import { ERA_MODERN } from '../src/protocol/eras/era.ts';
 import { NAME_TOOL } from './routing/name-route.ts';
-import type { PlanShelf } from './shard-parts.ts';
+import type { PlanShelf } from './plan-shelf.ts';
 import type { UpstreamSet } from './upstream/upstream-set.ts';
 
 /** How this shard's upstreams are, for people. */

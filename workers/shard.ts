@@ -7,7 +7,7 @@ import { createClock } from '../shared/clock.ts';
 import type { FromShardMessage, ShardTask, ToShardMessage } from '../shared/control-message.ts';
 import type { Plan } from '../src/config/plan.ts';
 import type { ShardStatus } from '../src/observe/gateway-status.ts';
-import { buildShard } from './shard-parts.ts';
+import { ShardParts } from './shard-parts.ts';
 import { ShardLoop } from './shard-loop.ts';
 import { ShardLog } from './shard-log.ts';
 
@@ -18,7 +18,7 @@ export default function runShard(task: ShardTask<Plan>): Promise<void> {
     post({ kind: 'log', level, message, fields: { ...fields, shard: task.shardIndex } }),
   );
   const clock = createClock(performance, task.clockBaseMs);
-  const parts = buildShard(task, clock, log, post);
+  const parts = new ShardParts(task, clock, log, post);
   return new Promise((resolve) => {
     const loop = new ShardLoop(task, parts, log, post, resolve);
     controlPort.on('message', (message) => loop.onControl(message as ToShardMessage<Plan>));

@@ -21,48 +21,46 @@ import type { SessionTable } from './session-table.ts';
 /** Capabilities and client info of one client, as kept per session. */
 const CLIENT_TEXT_MAX = 4 * 1024;
 const EXPIRY_CHECK_MS = 30_000;
+const UNKNOWN_CLIENT = '{"name":"unknown","version":"0"}';
 
 export interface SessionDeskParts {
-  readonly shard: ShardContext;
   readonly view: RequestView;
   readonly replier: Replier;
   readonly sessions: SessionTable;
-  readonly sealer: SessionSealer;
-  readonly instance: Buffer;
   readonly face: EndpointFace;
   readonly upstreams: UpstreamSet;
+}
+
+/** Where sessions are opened: what their ids say. */
+export interface SessionMint {
+  readonly shard: ShardContext;
+  readonly sealer: SessionSealer;
+  readonly instance: Buffer;
 }
 
 /** Opens, closes and expires legacy sessions, and holds their standalone event streams. */
 export class SessionDesk {
   readonly #parts: SessionDeskParts;
+  readonly #mint: SessionMint;
   #serial = 0;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(parts: SessionDeskParts) {
+  constructor(parts: SessionDeskParts, mint: SessionMint) {
     this.#parts = parts;
+    this.#mint = mint;
   }
 
   /** `initialize`: answered here; upstreams are asked for nothing until they are needed. */
   initialize(exchange: Exchange, record: Peek): void {
-    const { shard, replier, sessions, sealer, instance, face } = this.#parts;
-    if (record.protocolVersionParamStart < 0) {
-      replier.fault(
-        exchange,
-        'INVALID_PARAMS',
-        'protocolVersion',
-        null,
-        null,
-        'invalid params: protocolVersion must be a string',
-      );
+    const { replier, sessions, face } = this.#parts;
+    const { bytes, plan, endpointIndex } = exchange;
+    const { protocolVersionParamStart: start, protocolVersionParamEnd: end } = record;
+    if (start < 0) {
+      const message = 'invalid params: protocolVersion must be a string';
+      replier.fault(exchange, 'INVALID_PARAMS', 'protocolVersion', null, null, message);
       return;
     }
-    const { bytes, plan, endpointIndex, principal } = exchange;
-    const asked = revisionFromBytes(
-      bytes,
-      record.protocolVersionParamStart,
-      record.protocolVersionParamEnd,
-    );
+    const asked = revisionFromBytes(bytes, start, end);
     const revision = isLegacyRevision(asked) ? asked : LATEST_LEGACY;
     const slot = sessions.claimSlot((evicted) => this.#drop(evicted));
     if (slot < 0 || sessions.count >= plan.plan.limits.sessionsMax) {
@@ -70,7 +68,17 @@ export class SessionDesk {
       replier.fault(exchange, 'BUSY', 'too many sessions');
       return;
     }
-    const { bits, json } = this.#capabilities(bytes, record);
+    const session = this.#open(exchange, record, slot, revision);
+    this.#watch();
+    const id = session.id.toString('latin1');
+    const fields: ReplyFields = replyFields([[HEADER_MCP_SESSION_ID, id]]);
+    const result = face.initializeResult(plan, plan.endpoint(endpointIndex), revision);
+    replier.result(exchange, result, fields);
+  }
+
+  #open(exchange: Exchange, record: Peek, slot: number, revision: number): Session {
+    const { shard, sealer, instance } = this.#mint;
+    const { principal, bytes, plan, endpointIndex } = exchange;
     this.#serial += 1;
     const id = sealer.seal({
       shard: shard.index,
@@ -81,31 +89,22 @@ export class SessionDesk {
       revision,
       serial: this.#serial,
     });
-    const clientInfo =
-      textOf(bytes, record.clientInfoStart, record.clientInfoEnd) ??
-      '{"name":"unknown","version":"0"}';
+    const { bits, json } = this.#capabilities(bytes, record);
+    const clientInfo = textOf(bytes, record.clientInfoStart, record.clientInfoEnd);
     const session = new Session(
       slot,
       id,
       principal.key,
-      endpointIndex,
+      plan.endpoint(endpointIndex).path,
       revision,
       bits,
       json,
-      clientInfo,
+      clientInfo ?? UNKNOWN_CLIENT,
       shard.clock.nowMs(),
     );
-    sessions.put(session);
+    this.#parts.sessions.put(session);
     shard.counters.add(COUNTERS.SESSIONS_OPENED.id);
-    this.#watch();
-    const fields: ReplyFields = replyFields([
-      [HEADER_MCP_SESSION_ID, id.toString('latin1', 0, id.length)],
-    ]);
-    replier.result(
-      exchange,
-      face.initializeResult(plan, plan.endpoint(endpointIndex), revision),
-      fields,
-    );
+    return session;
   }
 
   /** GET: the standalone stream of a session (2025-03-26 and later, Streamable HTTP). */
@@ -139,7 +138,8 @@ export class SessionDesk {
 
   /** DELETE: the client is done. */
   close(exchange: Exchange): void {
-    const { replier, shard, sessions } = this.#parts;
+    const { replier, sessions } = this.#parts;
+    const { shard } = this.#mint;
     const session = this.#find(exchange);
     if (session === null) return;
     shard.counters.add(COUNTERS.SESSIONS_CLOSED.id);
@@ -160,18 +160,15 @@ export class SessionDesk {
   }
 
   #find(exchange: Exchange): Session | null {
-    const { view, replier, sessions, shard } = this.#parts;
+    const { view, replier, sessions } = this.#parts;
+    const { shard } = this.#mint;
     const { open } = view;
     if (!open.find(HEADER_MCP_SESSION_ID)) {
       replier.fault(exchange, 'SESSION_REQUIRED');
       return null;
     }
     const session = sessions.find(view.bytes, open.valueStart, open.valueEnd);
-    if (
-      session === null ||
-      session.principalKey !== exchange.principal.key ||
-      session.endpointIndex !== exchange.endpointIndex
-    ) {
+    if (session === null || !session.belongsTo(exchange)) {
       shard.counters.add(COUNTERS.SESSIONS_REFUSED.id);
       replier.fault(exchange, 'SESSION_NOT_FOUND');
       return null;
@@ -202,7 +199,8 @@ export class SessionDesk {
 
   #watch(): void {
     if (this.#timer !== null) return;
-    const { sessions, shard } = this.#parts;
+    const { sessions } = this.#parts;
+    const { shard } = this.#mint;
     this.#timer = setInterval(() => {
       if (sessions.count === 0) {
         this.stop();

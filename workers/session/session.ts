@@ -23,7 +23,8 @@ export class Session {
   readonly slot: number;
   readonly id: Buffer;
   readonly principalKey: string;
-  readonly endpointIndex: number;
+  /** Indexes shift with reloads, paths do not. */
+  readonly endpointPath: string;
   /** Index into the list of revisions (`src/protocol/eras/era.ts`). */
   readonly revision: number;
   /** CLIENT_* bits. */
@@ -50,7 +51,7 @@ export class Session {
     slot: number,
     id: Buffer,
     principalKey: string,
-    endpointIndex: number,
+    endpointPath: string,
     revision: number,
     capabilities: number,
     capabilitiesJson: string,
@@ -60,7 +61,7 @@ export class Session {
     this.slot = slot;
     this.id = id;
     this.principalKey = principalKey;
-    this.endpointIndex = endpointIndex;
+    this.endpointPath = endpointPath;
     this.revision = revision;
     this.capabilities = capabilities;
     this.capabilitiesJson = capabilitiesJson;
@@ -75,6 +76,14 @@ export class Session {
     this.serverRequests = null;
     this.nextServerRequest = 1;
     this.closed = false;
+  }
+
+  /** Whether a request of this caller at this endpoint may use the session. */
+  belongsTo(exchange: Exchange): boolean {
+    const { plan, endpointIndex, principal } = exchange;
+    return (
+      this.principalKey === principal.key && this.endpointPath === plan.endpoint(endpointIndex).path
+    );
   }
 
   /** Enters a running exchange; `cancelled` notifications find it by the client's id. */

@@ -1,14 +1,16 @@
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../../shared/counter-cell.ts';
 import { FAULTS } from '../../shared/fault.ts';
+import type { FaultCode } from '../../shared/fault.ts';
 import { OUTCOME_FAILED } from '../../shared/metric-table.ts';
 import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
 import { METHODS, METHOD_TOOLS_CALL } from '../../src/protocol/methods.ts';
 import type { Exchange } from '../exchange.ts';
 import type { MetricLabels } from '../metric-labels.ts';
-import type { Mirroring } from '../mirroring.ts';
+import type { Mirroring, MirroringProblem } from '../mirroring.ts';
 import { PendingCredential } from '../policy/upstream-credentials.ts';
 import type { Replier } from '../reply.ts';
+import type { NameRoute } from '../routing/name-route.ts';
 import type { RequestView } from '../request-view.ts';
 import type { Settle } from '../settle.ts';
 import { DONE, WAIT } from '../stage.ts';
@@ -37,85 +39,93 @@ export interface CallParts {
  * Sends the message to its upstream, in the upstream's era, under an id of ours. Last: the exchange is
  * parked until the upstream answers (`settle.ts`).
  */
-export function call(parts: CallParts): Stage {
-  const outgoing = new Outgoing();
-  const { view, replier, upstreams, settle, counters, labels, mirroring } = parts;
+export class Call implements Stage {
+  readonly name = 'call';
+  readonly #parts: CallParts;
+  readonly #outgoing = new Outgoing();
 
-  function refuse(exchange: Exchange, code: keyof typeof FAULTS, detail: string): Verdict {
-    labels.record(exchange, OUTCOME_FAILED);
-    replier.fault(exchange, code, detail);
-    return DONE;
+  constructor(parts: CallParts) {
+    this.#parts = parts;
   }
 
-  /** A method that the upstream did not advertise is unknown there (2026-07-28, discovery). */
-  function isServed(upstream: Upstream, methodId: number): boolean {
-    const needed = METHODS[methodId]?.capability ?? 0;
-    return needed === 0 || ((upstream.description?.capabilities ?? 0) & needed) === needed;
+  handle(exchange: Exchange): Verdict {
+    const { upstreams, view } = this.#parts;
+    const { route } = exchange;
+    if (route === null) return this.#refuse(exchange, 'METHOD_NOT_FOUND', 'no route');
+    const upstream = upstreams.get(route.slot);
+    if (upstream === null) {
+      return this.#refuse(exchange, 'UPSTREAM_REFUSED', 'upstream was removed');
+    }
+    const readiness = upstream.prepare(exchange);
+    if (readiness === PREPARING) return WAIT;
+    if (readiness !== READY) return this.#refuse(exchange, readiness, upstream.downReason);
+    if (!isServed(upstream, view.peek.methodId)) {
+      return this.#refuse(exchange, 'METHOD_NOT_FOUND', 'capability');
+    }
+    return this.#fill(exchange, route, upstream) ?? this.#send(exchange, upstream);
   }
 
-  function waitForCredential(exchange: Exchange, pending: PendingCredential): Verdict {
+  /** Makes the outgoing message; a verdict where it cannot be made (now). */
+  #fill(exchange: Exchange, route: NameRoute, upstream: Upstream): Verdict | null {
+    const outgoing = this.#outgoing;
+    const { view, mirroring, counters } = this.#parts;
+    const record = view.peek;
+    const era = upstream.description?.era ?? ERA_LEGACY;
+    outgoing.of(exchange, record, route, era);
+    outgoing.timeoutMs = upstream.plan.requestTimeoutMs;
+    if (record.methodId === METHOD_TOOLS_CALL) {
+      const problem = mirroring.apply(exchange, view, upstream, route.own, era, outgoing);
+      if (problem !== null) return this.#refuseMirrored(exchange, problem);
+    }
+    if (era !== exchange.era) counters.add(COUNTERS.BRIDGED.id);
+    // Nothing can be asked of the client in the course of a bridged call, so nothing is declared.
+    if (era === ERA_MODERN && exchange.era !== ERA_MODERN) outgoing.envelope = bareEnvelope();
+    exchange.isModernUpstream = era === ERA_MODERN;
+    const { credentials } = exchange.plan;
+    const credential = credentials.headerFor(route.upstream.index, exchange.principal);
+    if (credential instanceof PendingCredential) return this.#wait(exchange, credential);
+    if (typeof credential === 'string') {
+      return this.#refuse(exchange, credential, 'upstream credential');
+    }
+    outgoing.credential = credential;
+    return null;
+  }
+
+  #send(exchange: Exchange, upstream: Upstream): Verdict {
+    const made = upstream.call(this.#outgoing, this.#parts.settle);
+    if (made === null) return this.#refuse(exchange, 'BUSY', 'no room at the upstream');
+    exchange.call = made;
+    if (exchange.session !== null) exchange.session.enter(exchange);
+    return WAIT;
+  }
+
+  #wait(exchange: Exchange, pending: PendingCredential): Verdict {
     exchange.retain();
     const { number } = exchange;
     pending.whenReady((header) => {
       if (exchange.number !== number) return;
-      if (typeof header === 'string') parts.fail(exchange, header, 'upstream credential');
-      else parts.resume(exchange);
+      if (typeof header === 'string') this.#parts.fail(exchange, header, 'upstream credential');
+      else this.#parts.resume(exchange);
     });
     return WAIT;
   }
 
-  return {
-    name: 'call',
-    handle(exchange: Exchange): Verdict {
-      const record = view.peek;
-      const { route } = exchange;
-      if (route === null) return refuse(exchange, 'METHOD_NOT_FOUND', 'no route');
-      const upstream = upstreams.get(route.slot);
-      if (upstream === null) return refuse(exchange, 'UPSTREAM_REFUSED', 'upstream was removed');
-      const readiness = upstream.prepare(exchange);
-      if (readiness === PREPARING) return WAIT;
-      if (readiness !== READY) return refuse(exchange, readiness, upstream.downReason);
-      if (!isServed(upstream, record.methodId))
-        return refuse(exchange, 'METHOD_NOT_FOUND', 'capability');
+  #refuse(exchange: Exchange, code: FaultCode, detail: string): Verdict {
+    this.#parts.labels.record(exchange, OUTCOME_FAILED);
+    this.#parts.replier.fault(exchange, code, detail);
+    return DONE;
+  }
 
-      const era = upstream.description?.era ?? ERA_LEGACY;
-      outgoing.of(exchange, record, route, era);
-      outgoing.timeoutMs = upstream.plan.requestTimeoutMs;
-      if (record.methodId === METHOD_TOOLS_CALL) {
-        const problem = mirroring.apply(exchange, view, upstream, route.own, era, outgoing);
-        if (problem !== null) {
-          const { fault, message, data } = problem;
-          replier.fault(
-            exchange,
-            fault,
-            message,
-            data,
-            null,
-            `${FAULTS[fault].message}: ${message}`,
-          );
-          return DONE;
-        }
-      }
-      if (era === ERA_MODERN && exchange.era !== ERA_MODERN) {
-        // Nothing can be asked of the client in the course of a bridged call, so nothing is declared.
-        outgoing.envelope = bareEnvelope();
-      }
-      if (era !== exchange.era) counters.add(COUNTERS.BRIDGED.id);
-      const credential = exchange.plan.credentials.headerFor(
-        route.upstream.index,
-        exchange.principal,
-      );
-      if (credential instanceof PendingCredential) return waitForCredential(exchange, credential);
-      if (typeof credential === 'string')
-        return refuse(exchange, credential, 'upstream credential');
-      outgoing.credential = credential;
+  #refuseMirrored(exchange: Exchange, problem: MirroringProblem): Verdict {
+    const { fault, message, data } = problem;
+    const text = `${FAULTS[fault].message}: ${message}`;
+    this.#parts.replier.fault(exchange, fault, message, data, null, text);
+    return DONE;
+  }
+}
 
-      exchange.isModernUpstream = era === ERA_MODERN;
-      const made = upstream.call(outgoing, settle);
-      if (made === null) return refuse(exchange, 'BUSY', 'no room at the upstream');
-      exchange.call = made;
-      if (exchange.session !== null) exchange.session.enter(exchange);
-      return WAIT;
-    },
-  };
+/** A method that the upstream did not advertise is unknown there (2026-07-28, discovery). */
+function isServed(upstream: Upstream, methodId: number): boolean {
+  const needed = METHODS[methodId]?.capability ?? 0;
+  return needed === 0 || ((upstream.description?.capabilities ?? 0) & needed) === needed;
 }

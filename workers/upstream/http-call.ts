@@ -45,6 +45,8 @@ export class HttpUpstreamCall
   request: Buffer = EMPTY;
   bodyAt = 0;
   upSession: HttpUpstreamSession | null = null;
+  /** Header line of our own credential, for a second sending. */
+  credential: Buffer = EMPTY;
   isResent = false;
   /** Nothing is expected but an empty 202. */
   isNotification = false;
@@ -176,6 +178,13 @@ export class HttpUpstreamCall
     const handle = this.#handle;
     this.#handle = null;
     return handle === null ? ANSWERED : handle.abort();
+  }
+
+  /** Goes on in another session. */
+  moveTo(session: HttpUpstreamSession | null): void {
+    if (this.upSession !== null) this.upSession.calls -= 1;
+    this.upSession = session;
+    if (session !== null) session.calls += 1;
   }
 
   /** Ends the call for its listener; the wire may still be busy. */

@@ -89,7 +89,7 @@ export class HttpRequestWriter {
   /** The same body under another session. */
   readdress(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
     const body = call.request.subarray(call.bodyAt);
-    this.#assemble(call, session.head, NO_LINES, NO_LINES, body, body.length);
+    this.#assemble(call, session.head, call.credential, NO_LINES, body, body.length);
   }
 
   /** Header lines of a modern request whose name is known as text. */

@@ -119,14 +119,12 @@ export abstract class Upstream {
 
   /** The link is lost. Goes on trying to get it back. */
   protected markDown(reason: string): void {
-    if (this.isClosed || this.#state === 'down') return;
-    const wasUp = this.#state === 'up';
+    // While an attempt is under way, its end decides.
+    if (this.isClosed || this.#state !== 'up') return;
     this.#state = 'down';
     this.downReason = reason;
-    if (wasUp) {
-      this.#attempts = 0;
-      this.shard.events.onDown(this, reason);
-    }
+    this.#attempts = 0;
+    this.shard.events.onDown(this, reason);
     this.#schedule();
   }
 

@@ -1,0 +1,133 @@
+import { COUNTERS, RETRY_CONNECTION_LOST } from '../../shared/counter-catalogue.ts';
+import {
+  KIND_BATCH,
+  KIND_ERROR,
+  KIND_NOTIFICATION,
+  KIND_REQUEST,
+} from '../../src/protocol/jsonrpc/peek-record.ts';
+import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
+import { ANSWERED, MAYBE, NOT_SENT } from '../../src/transport/http/http-client.ts';
+import type { HttpExecuted, HttpFailureKind } from '../../src/transport/http/http-client.ts';
+import type { ShardContext } from '../shard-context.ts';
+import { GIVEN_UP_BY_CLIENT } from './call.ts';
+import { cancelledText } from './cancelled.ts';
+import type { HttpUpstreamCall } from './http-call.ts';
+import { failureCode, failureName } from './http-call.ts';
+import type { HttpSessions } from './http-sessions.ts';
+import type { HttpUpstream } from './http-upstream.ts';
+import { MessageReader } from './message-reader.ts';
+
+/** What an HTTP upstream's answers mean: to the listener of a call, or for the state of the link. */
+export class HttpAnswers {
+  readonly #upstream: HttpUpstream;
+  readonly #shard: ShardContext;
+  readonly #sessions: HttpSessions;
+  readonly #reader = new MessageReader();
+
+  constructor(upstream: HttpUpstream, shard: ShardContext, sessions: HttpSessions) {
+    this.#upstream = upstream;
+    this.#shard = shard;
+    this.#sessions = sessions;
+  }
+
+  /** One message of a call's answer. */
+  onMessage(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number): void {
+    this.#reader.read(bytes, start, end, (message, from, to, peek) => {
+      if (peek !== null) this.#deliver(call, message, from, to, peek);
+      else {
+        call.abort();
+        call.fault('UPSTREAM_INVALID', ANSWERED, 'answer is not JSON-RPC');
+      }
+    });
+  }
+
+  /** An answer that is not 200 with JSON. The body may hold a JSON-RPC error. */
+  onStatus(
+    call: HttpUpstreamCall,
+    bytes: Buffer,
+    start: number,
+    end: number,
+    isJson: boolean,
+  ): void {
+    const status = call.httpStatus;
+    const session = call.upSession;
+    const isLost = status === 404 || saysNoSession(status, bytes, start, end);
+    if (session !== null && session.id !== null && isLost) {
+      this.#sessions.onLost(call, session);
+      return;
+    }
+    if (isJson && status >= 400 && end > start && this.#deliverError(call, bytes, start, end))
+      return;
+    const isAuth = status === 401 || status === 403;
+    const code = status < 300 ? 'UPSTREAM_INVALID' : isAuth ? 'UPSTREAM_AUTH' : 'UPSTREAM_STATUS';
+    call.fault(code, ANSWERED, `status=${status}`);
+  }
+
+  /** The wire failed under a call. What was certainly not executed is sent again once the link is back. */
+  onFailure(call: HttpUpstreamCall, kind: HttpFailureKind, executed: HttpExecuted): void {
+    if (call.listener === null) return;
+    const reason = failureName(kind);
+    if (executed === NOT_SENT) {
+      this.#upstream.onLinkLost(reason);
+      if (!call.isResent && this.#upstream.description !== null && call.exchange !== null) {
+        call.isResent = true;
+        this.#shard.counters.add(COUNTERS.UPSTREAM_RETRIES.id + RETRY_CONNECTION_LOST);
+        this.#upstream.whenUp((code) => this.#upstream.resend(call, code === null ? null : reason));
+        return;
+      }
+    }
+    call.fault(failureCode(kind), executed, reason);
+  }
+
+  /** Modern: closing the stream is the cancellation. Legacy: a notification says so. */
+  onGiveUp(call: HttpUpstreamCall, reason: number): void {
+    const listener = call.settle();
+    const isClient = reason === GIVEN_UP_BY_CLIENT;
+    if (call.upSession !== null) {
+      const text = cancelledText(call.idToken, isClient ? 'client' : 'deadline');
+      this.#upstream.post(call.upSession, Buffer.from(text));
+    }
+    call.abort();
+    if (!isClient) listener?.onFault(call, 'UPSTREAM_TIMEOUT', MAYBE, 'deadline');
+  }
+
+  #deliver(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number, peek: Peek): void {
+    const { listener } = call;
+    if (peek.kind === KIND_BATCH || listener === null) return;
+    if (peek.kind === KIND_NOTIFICATION) {
+      const owner = call.upSession?.owner ?? null;
+      if (!this.#reader.isNews(this.#upstream, peek, bytes, owner, this.#shard.events)) {
+        listener.onNotification(call, bytes, start, end, peek);
+      }
+      return;
+    }
+    if (peek.kind === KIND_REQUEST) {
+      listener.onServerRequest(call, bytes, start, end, peek);
+      return;
+    }
+    const isOurs = peek.idStart >= 0 && call.idToken.compare(bytes, peek.idStart, peek.idEnd) === 0;
+    // An error that could not name the request comes alone, as the only thing in its answer.
+    const isAnonymous = peek.kind === KIND_ERROR && peek.idStart < 0;
+    if (!isOurs && !isAnonymous) {
+      this.#shard.counters.add(COUNTERS.ANSWERS_LATE.id);
+      return;
+    }
+    call.settle();
+    listener.onResponse(call, bytes, start, end, peek);
+  }
+
+  #deliverError(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number): boolean {
+    let isDelivered = false;
+    this.#reader.read(bytes, start, end, (message, from, to, peek) => {
+      if (peek === null || peek.kind !== KIND_ERROR || isDelivered) return;
+      isDelivered = true;
+      this.#deliver(call, message, from, to, peek);
+    });
+    return isDelivered;
+  }
+}
+
+/** Servers that answer an unknown session with 400, as the official SDK's examples do. */
+function saysNoSession(status: number, bytes: Buffer, start: number, end: number): boolean {
+  return status === 400 && bytes.subarray(start, end).includes('-32000');
+}
