@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { planOf } from '../../src/config/load.ts';
 import type { Plan } from '../../src/config/plan.ts';
 import { Challenges } from '../../workers/policy/challenge.ts';
-import { ResourceMetadata } from '../../workers/policy/resource-metadata.ts';
+import { ResourceMetadata } from '../../src/config/plan-resource-metadata.ts';
 import { SECRET } from './fixture.ts';
 
 const JWT = {

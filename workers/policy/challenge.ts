@@ -7,8 +7,8 @@
  * client that gets them one by one has to ask its user as often.
  */
 import type { AuthFault } from './auth-verdict.ts';
-import { ResourceMetadata } from './resource-metadata.ts';
-import type { ResourcePlan } from './resource-metadata.ts';
+import { ResourceMetadata } from '../../src/config/plan-resource-metadata.ts';
+import type { ResourcePlan } from '../../src/config/plan-resource-metadata.ts';
 
 /** Not asked for in a challenge: it is the client's own decision (MCP authorization, scopes). */
 const OFFLINE_ACCESS = 'offline_access';

@@ -12,10 +12,13 @@
  * Challenges name a place below `publicUrl`, since a proxy that forwards `/edge` only would never
  * bring a request for `/.well-known` here; a client takes the URL from the challenge as it is.
  *
+ * It is plain work on the plan, as the edge serves the documents (it knows the path and the Host) and
+ * the shards name their places in challenges.
+ *
  * Without `publicUrl` the request's Host says where we are, with `http`: a gateway behind TLS needs
  * `publicUrl`.
  */
-import type { Plan } from '../../src/config/plan.ts';
+import type { Plan } from './plan.ts';
 
 const WELL_KNOWN = '/.well-known/oauth-protected-resource';
 /** RFC 9110 §7.2: host and port. What is not of that form is not echoed. */
