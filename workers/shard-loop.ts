@@ -303,6 +303,7 @@ export class ShardLoop implements FrameHandler {
   #applyPlan(plan: Plan): void {
     this.#parts.desk.sessionIdleMs = plan.timeouts.sessionIdleMs;
     this.#parts.upstreams.apply(plan);
+    this.#log.setLevel(plan.log.level);
     this.#cell.planTaken = plan.number;
   }
 

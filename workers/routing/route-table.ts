@@ -1,6 +1,5 @@
-import picomatch from 'picomatch';
 import type { FaultCode } from '../../shared/fault.ts';
-import { GLOB_OPTIONS } from '../../src/config/plan-glob.ts';
+import { compileGlob } from '../../src/config/plan-glob.ts';
 import type { Plan, PlanEndpoint, PlanRouteKind, PlanUpstream } from '../../src/config/plan.ts';
 import type { Catalog } from '../upstream/catalog.ts';
 import {
@@ -48,7 +47,7 @@ export class RouteTable {
         .map(({ index, upstream, glob }) => ({
           index,
           upstream,
-          isMatch: picomatch(glob, GLOB_OPTIONS),
+          isMatch: compileGlob(glob),
         }));
     this.#routes = {
       tools: compile('tools'),
