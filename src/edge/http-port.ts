@@ -25,7 +25,10 @@ export interface HttpServerOptions {
   readonly bodyBytesMax: number;
   /** Largest header block, in bytes, request line included. More is answered with 431. */
   readonly headerBytesMax: number;
-  /** From the first byte of a request (or the connection's start) to the end of its header block. */
+  /**
+   * From the first byte of a request (or the connection's start) to the end of its header block.
+   * This and `idleTimeoutMs` are fixed on uWebSockets.js, at 8 to 12 s.
+   */
   readonly headersTimeoutMs: number;
   /** From the end of the header block to the end of the body. Then 408 and close. */
   readonly bodyTimeoutMs: number;
@@ -40,8 +43,10 @@ export interface HttpServerOptions {
    * in the same turn of the event loop; so is a client that ended its side right behind the request.
    */
   onPipelinedDisconnect?(): void;
-  /** A request was refused here because of its framing or its Host field. What uWebSockets.js refuses
-   * by itself (what is no HTTP/1.1 at all, both length and encoding) is not told. */
+  /**
+   * A request was refused because of its framing or its Host field. What uWebSockets.js refuses by
+   * itself (no HTTP/1.1 at all, no Host, length and encoding at once) is not told.
+   */
   onFramingRefused?(): void;
   /** A client connected. */
   onConnection?(): void;
