@@ -69,7 +69,7 @@ const BAD: readonly (readonly [string, string])[] = [
 ];
 
 export function describeHttpClient(name: string, traits: ClientTraits, create: CreateClient): void {
-  const bench = new Bench(create);
+  const bench = new Bench(create, traits.secure);
   const partOfHead = traits.seesFirstByte ? ANSWERED : MAYBE;
   afterEach(() => bench.close());
 

@@ -39,7 +39,7 @@ export function describeConnections(name: string, bench: Bench, partOfHead: Http
         ({ connection }) => connection.write(answer('ok')),
         '127.0.0.1',
       );
-      const url = new URL(`http://localhost:${server.port}/mcp`);
+      const url = new URL(`${bench.scheme}://localhost:${server.port}/mcp`);
       expect(await sendProbe(bench.client(url), url).outcome).toMatchObject({ body: 'ok' });
     });
 

@@ -1,5 +1,6 @@
 /** Servers and clients of one test of the HTTP client. */
 import http from 'node:http';
+import https from 'node:https';
 import type net from 'node:net';
 import { once } from 'node:events';
 import {
@@ -8,11 +9,14 @@ import {
   type HttpClientOptions,
 } from '../../src/transport/http/http-client.ts';
 import { RawServer, type RawRequest } from './raw-server.ts';
+import type { SelfSigned } from './self-signed.ts';
 
 /** Where the clients differ, and may. */
 export interface ClientTraits {
   /** Tells an answer of which less than a head came from none at all. */
   readonly seesFirstByte: boolean;
+  /** Tested over TLS, with this certificate. */
+  readonly secure?: SelfSigned;
 }
 
 export type CreateClient = (options: HttpClientOptions) => HttpClient;
@@ -41,18 +45,30 @@ export class Bench {
   readonly #clients: HttpClient[] = [];
   readonly #servers: { close(): Promise<void> }[] = [];
 
-  constructor(create: CreateClient) {
+  readonly #secure: SelfSigned | null;
+
+  /** With a certificate, all servers speak TLS and all clients trust it. */
+  constructor(create: CreateClient, secure: SelfSigned | null = null) {
     this.#create = create;
+    this.#secure = secure;
+  }
+
+  get scheme(): string {
+    return this.#secure === null ? 'http' : 'https';
+  }
+
+  #trust(): Partial<HttpClientOptions> {
+    return this.#secure === null ? {} : { tls: { ca: this.#secure.cert } };
   }
 
   client(url: URL, more: Partial<HttpClientOptions> = {}): HttpClient {
-    const client = this.#create(optionsFor(url, more));
+    const client = this.#create(optionsFor(url, { ...this.#trust(), ...more }));
     this.#clients.push(client);
     return client;
   }
 
   async raw(onRequest?: (request: RawRequest) => void, host?: string): Promise<RawServer> {
-    const server = await RawServer.start(onRequest, host);
+    const server = await RawServer.start(onRequest, host, this.#secure);
     this.#servers.push(server);
     return server;
   }
@@ -66,7 +82,11 @@ export class Bench {
   }
 
   async node(listener: http.RequestListener): Promise<URL> {
-    const server = http.createServer(listener);
+    const secure = this.#secure;
+    const server =
+      secure === null
+        ? http.createServer(listener)
+        : https.createServer({ cert: secure.cert, key: secure.key }, listener);
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     this.#servers.push({
@@ -77,7 +97,7 @@ export class Bench {
         await closed;
       },
     });
-    return new URL(`http://127.0.0.1:${(server.address() as net.AddressInfo).port}/mcp`);
+    return new URL(`${this.scheme}://127.0.0.1:${(server.address() as net.AddressInfo).port}/mcp`);
   }
 
   async close(): Promise<void> {

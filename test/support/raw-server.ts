@@ -1,6 +1,8 @@
-/** A TCP server that speaks HTTP as badly as a test wants. Loopback only. */
+/** A TCP or TLS server that speaks HTTP as badly as a test wants. Loopback only. */
 import net from 'node:net';
+import tls from 'node:tls';
 import { once } from 'node:events';
+import type { SelfSigned } from './self-signed.ts';
 
 /** One complete request as it came in. */
 export interface RawRequest {
@@ -19,8 +21,16 @@ export class RawConnection {
   readonly closed: Promise<void>;
   #buffer: Buffer = Buffer.alloc(0);
 
-  constructor(socket: net.Socket, onRequest: (head: string, body: Buffer) => void) {
+  readonly #carrier: net.Socket;
+
+  /** `carrier` is the TCP socket, under TLS another than `socket`. */
+  constructor(
+    socket: net.Socket,
+    carrier: net.Socket,
+    onRequest: (head: string, body: Buffer) => void,
+  ) {
     this.socket = socket;
+    this.#carrier = carrier;
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     this.closed = new Promise((resolve) => socket.on('close', () => resolve()));
@@ -54,7 +64,8 @@ export class RawConnection {
   }
 
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.#carrier.resetAndDestroy();
+    this.socket.destroy();
   }
 }
 
@@ -66,24 +77,39 @@ export class RawServer {
   readonly #server: net.Server;
   readonly #waiting: { count: number; resolve: () => void }[] = [];
 
-  private constructor(onRequest: (request: RawRequest) => void) {
-    // The tests close connections themselves, and read what a half-closed one still gets.
-    this.#server = net.createServer({ allowHalfOpen: false }, (socket) => {
-      const connection: RawConnection = new RawConnection(socket, (head, body) => {
+  readonly #isSecure: boolean;
+
+  private constructor(onRequest: (request: RawRequest) => void, secure: SelfSigned | null) {
+    this.#isSecure = secure !== null;
+    const carriers = new Map<number | undefined, net.Socket>();
+    const onSocket = (socket: net.Socket): void => {
+      const carrier = carriers.get(socket.remotePort) ?? socket;
+      carriers.delete(socket.remotePort);
+      const connection: RawConnection = new RawConnection(socket, carrier, (head, body) => {
         const request = { connection, head, body, index: this.requests.length };
         this.requests.push(request);
         onRequest(request);
         this.#wake();
       });
       this.connections.push(connection);
-    });
+    };
+    if (secure === null) {
+      this.#server = net.createServer(onSocket);
+    } else {
+      this.#server = tls.createServer({ cert: secure.cert, key: secure.key }, onSocket);
+      this.#server.on('connection', (socket: net.Socket) =>
+        carriers.set(socket.remotePort, socket),
+      );
+      this.#server.on('tlsClientError', () => undefined);
+    }
   }
 
   static async start(
     onRequest: (request: RawRequest) => void = () => undefined,
     host = '127.0.0.1',
+    secure: SelfSigned | null = null,
   ): Promise<RawServer> {
-    const server = new RawServer(onRequest);
+    const server = new RawServer(onRequest, secure);
     server.#server.listen(0, host);
     await once(server.#server, 'listening');
     server.port = (server.#server.address() as net.AddressInfo).port;
@@ -91,7 +117,7 @@ export class RawServer {
   }
 
   get url(): URL {
-    return new URL(`http://127.0.0.1:${this.port}/mcp`);
+    return new URL(`http${this.#isSecure ? 's' : ''}://127.0.0.1:${this.port}/mcp`);
   }
 
   /** Resolves when so many requests have come in. */

@@ -1,16 +1,12 @@
-/** Picks the client for an upstream: lean for http://, undici for https://. */
+/** Picks the client for an upstream. One fills the port today; a proxy on the way would be another. */
 import type { HttpClient, HttpClientOptions } from './http-client.ts';
 import { LeanHttpClient } from './lean-http-client.ts';
-import { UndiciHttpClient } from './undici-http-client.ts';
 
 /** @throws TypeError for a scheme other than http: and https: */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  switch (options.url.protocol) {
-    case 'http:':
-      return new LeanHttpClient(options);
-    case 'https:':
-      return new UndiciHttpClient(options);
-    default:
-      throw new TypeError(`scheme is not supported: scheme=${options.url.protocol}`);
+  const { protocol } = options.url;
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw new TypeError(`scheme is not supported: scheme=${protocol}`);
   }
+  return new LeanHttpClient(options);
 }

@@ -1,11 +1,10 @@
 /**
  * The port of an HTTP/1.1 client: what the upstream links ask of a wire, and nothing else.
  *
- * Two clients fill it: `lean-http-client.ts` (http://, the hot path) and `undici-http-client.ts`
- * (https:// and the rest). `create-http-client.ts` picks. One suite, `test/cases/http-client.ts`,
- * runs against both.
+ * `lean-http-client.ts` fills it, for http:// and https://; `create-http-client.ts` picks. One suite,
+ * `test/cases/http-client.ts`, runs against it over TCP and TLS, and against undici in its place.
  *
- * What holds for both:
+ * What holds:
  * - A client belongs to one thread and one origin. It never decodes a body and never logs.
  * - No listener method is called before `send` has returned, nor from inside `resume` or `abort`.
  * - Each call ends exactly once: by `onEnd`, by `onFailure`, or by `abort`, after which the listener
@@ -33,7 +32,7 @@ export const MAYBE = 1;
 export const ANSWERED = 2;
 export type HttpExecuted = typeof NOT_SENT | typeof MAYBE | typeof ANSWERED;
 
-/** No connection: refused, unreachable, name not found. */
+/** No connection: refused, unreachable, name not found, certificate not trusted. */
 export const CONNECT_REFUSED = 1;
 /** No connection within `connectTimeoutMs`. */
 export const CONNECT_TIMEOUT = 2;
@@ -110,6 +109,15 @@ export interface HttpCall {
   renew(timeoutMs: number): void;
 }
 
+/** PEM texts. There is no way to leave a certificate unchecked. */
+export interface HttpTlsOptions {
+  /** Authorities to trust in place of the system's. */
+  readonly ca?: string;
+  /** Our certificate and its key, where an upstream asks for one. */
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface HttpClientOptions {
   /** Scheme, host and port count; the path is in the request bytes. */
   readonly url: URL;
@@ -125,6 +133,8 @@ export interface HttpClientOptions {
   /** Calls that may wait for a connection. */
   readonly queueMax: number;
   readonly clock: Clock;
+  /** For https://; left out, the system's authorities are trusted and no certificate is shown. */
+  readonly tls?: HttpTlsOptions;
   readonly counters?: HttpClientCounters;
 }
 
@@ -149,6 +159,8 @@ export interface HttpClient {
   readonly pending: number;
   /** Open connections, and those being opened. */
   readonly connections: number;
+  /** Code of the last failure to connect (`ENOTFOUND`, `CERT_HAS_EXPIRED`), for log lines; '' for none. */
+  readonly connectError: string;
   /**
    * Refuses new calls, lets those under way finish for `graceMs` (0 if left out), fails the rest as
    * ABORTED. Resolves when every socket is closed.

@@ -27,7 +27,7 @@ import {
 } from './chunk-decoder.ts';
 import { CALL_ANSWERED, CALL_ASSIGNED, CALL_ENDED, CALL_SENT, CallList } from './lean-call.ts';
 import type { LeanCall } from './lean-call.ts';
-import { openLeanSocket, type SocketTarget } from './lean-socket.ts';
+import type { SocketSource } from './lean-socket.ts';
 import type { RequestWriter } from './request-writer.ts';
 import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, ResponseHead } from './response-head.ts';
 
@@ -91,15 +91,17 @@ export class LeanConnection {
   /** This response is the connection's last (RFC 9112 9.3). */
   #isLast = false;
   #chunks: ChunkDecoder | null = null;
+  /** The upstream's end came while reading was paused. */
+  #isEnded = false;
   /** Bytes read but not used: an incomplete head, or what came after a pause. */
   #held: Buffer | null = null;
   /** Bytes of an incomplete head that have been parsed in vain; parsed again when they have doubled. */
   #parsedBytes = 0;
 
-  constructor(owner: ConnectionOwner, target: SocketTarget, connectDeadlineMs: number) {
+  constructor(owner: ConnectionOwner, source: SocketSource, connectDeadlineMs: number) {
     this.#owner = owner;
     this.connectDeadlineMs = connectDeadlineMs;
-    this.#socket = openLeanSocket(target, this);
+    this.#socket = source.open(this);
   }
 
   /** Calls written or about to be. */
@@ -151,7 +153,9 @@ export class LeanConnection {
     this.#held = null;
     if (held === null) this.#consume(EMPTY, 0, 0);
     else this.#consume(held, 0, held.length);
-    if (!this.isPaused && !this.isClosed) this.#socket.resume();
+    if (this.isPaused || this.isClosed) return;
+    if (this.#isEnded) this.onEof();
+    else this.#socket.resume();
   }
 
   /** Ends the connection. The calls on it are settled by the owner. */
@@ -175,6 +179,10 @@ export class LeanConnection {
   /** From the socket: bytes that are valid until this returns. False stops reading. */
   onRead(bytes: Buffer, count: number): boolean {
     if (this.isClosed) return false;
+    if (this.isPaused) {
+      this.#holdMore(bytes, count);
+      return false;
+    }
     const held = this.#held;
     if (held === null) {
       this.#consume(bytes, 0, count);
@@ -188,7 +196,11 @@ export class LeanConnection {
   /** From the socket: the upstream will send no more. */
   onEof(): void {
     if (this.isClosed) return;
-    if (this.#step === STEP_UNTIL_CLOSE) this.#finish(false);
+    if (this.isPaused) {
+      // Over TLS the end may come with what is held; it counts once that is used up.
+      this.#isEnded = true;
+      this.isRetiring = true;
+    } else if (this.#step === STEP_UNTIL_CLOSE) this.#finish(false);
     else this.shut(CLOSED);
   }
 
@@ -200,8 +212,14 @@ export class LeanConnection {
 
   /** From the socket: its descriptor is closed. */
   onSocketClosed(): void {
-    this.shut(CLOSED);
+    if (!this.#isEnded) this.shut(CLOSED);
     this.#owner.onSocketClosed();
+  }
+
+  /** Over TLS, the rest of a read that a pause came in the middle of: 64 KiB at most. */
+  #holdMore(bytes: Buffer, count: number): void {
+    const more = bytes.subarray(0, count);
+    this.#held = this.#held === null ? Buffer.from(more) : Buffer.concat([this.#held, more]);
   }
 
   /** An incomplete head grows. It is parsed again when its end may be there or it has doubled. */

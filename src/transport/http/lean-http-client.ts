@@ -1,5 +1,5 @@
 /**
- * The HTTP/1.1 client of the hot path, for http:// upstreams, on `node:net`.
+ * The HTTP/1.1 client of the hot path, on `node:net`, and on `node:tls` for https://.
  *
  * - A call goes to the connection that was idle last, else waits in one queue while a connection is
  *   opened. Writes happen in `setImmediate`, after all reads of the turn: the calls of a turn that
@@ -42,7 +42,7 @@ import {
   type CallOwner,
 } from './lean-call.ts';
 import { LeanConnection, type ConnectionOwner } from './lean-connection.ts';
-import { socketTarget, type SocketTarget } from './lean-socket.ts';
+import { SocketTarget } from './lean-socket.ts';
 import { FlushTurn } from './flush-turn.ts';
 import { RequestWriter } from './request-writer.ts';
 
@@ -65,6 +65,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
   /** Sockets whose descriptor is not gone yet. */
   #sockets = 0;
   #pipeliningFromMs = 0;
+  #connectError = '';
   #isClosing = false;
   #onClosed: (() => void) | null = null;
 
@@ -72,7 +73,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     this.headerBytesMax = options.headerBytesMax;
     this.#options = options;
     this.#clock = options.clock;
-    this.#target = socketTarget(options.url);
+    this.#target = new SocketTarget(options.url, options.tls);
     this.#counters = options.counters ?? new HttpClientCounters();
     this.#pool = new ConnectionPool(options.maxConnections, options.idleTimeoutMs);
     this.#turn = new FlushTurn(new RequestWriter(this.#counters));
@@ -85,6 +86,10 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
 
   get connections(): number {
     return this.#pool.all.length;
+  }
+
+  get connectError(): string {
+    return this.#connectError;
   }
 
   send(
@@ -186,6 +191,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     if (kind === PROTOCOL || kind === TOO_LARGE) this.#counters.protocolErrors += 1;
     if (!connection.isOpen) {
       this.#counters.connectionsFailed += 1;
+      this.#connectError = connection.errorCode;
       // No further attempt for calls that stay: they wait for a connection that is open.
       this.#failUnserved(connectFailure(kind, connection.errorCode));
       return;

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HttpClient } from '../../../src/transport/http/http-client.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
-import { UndiciHttpClient } from '../../../src/transport/http/undici-http-client.ts';
+import { UndiciHttpClient } from '../../support/undici-http-client.ts';
 import { optionsFor } from '../../support/http-bench.ts';
 import { sendProbe, type Outcome } from '../../support/http-probe.ts';
 import { RawServer } from '../../support/raw-server.ts';

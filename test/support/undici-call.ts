@@ -19,8 +19,8 @@ import {
   type HttpFailureKind,
   type HttpHeadView,
   type HttpResponseListener,
-} from './http-client.ts';
-import { readRequestHead } from './request-head.ts';
+} from '../../src/transport/http/http-client.ts';
+import { readRequestHead } from '../../src/transport/http/request-head.ts';
 
 type Controller = Dispatcher.DispatchController;
 type Headers = Record<string, string | string[] | undefined>;

@@ -1,5 +1,5 @@
 import { describeHttpClient } from '../../cases/http-client.ts';
-import { UndiciHttpClient } from '../../../src/transport/http/undici-http-client.ts';
+import { UndiciHttpClient } from '../../support/undici-http-client.ts';
 
 describeHttpClient(
   'the undici client',
