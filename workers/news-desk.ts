@@ -73,12 +73,10 @@ export class NewsDesk implements UpstreamEvents {
     }
   }
 
-  onListChanged(upstream: Upstream, kind: CatalogKind, session: Session | null): void {
+  onListChanged(upstream: Upstream, kind: CatalogKind): void {
     upstream.loader.refresh(kind);
     const event = eventOf(kind);
-    if (session === null) {
-      if (event !== 0) this.#parts.peers.tell(event, upstream.slot, NO_BODY);
-    } else if (event !== 0) this.#toSession(session, listChangedText(kind));
+    if (event !== 0) this.#parts.peers.tell(event, upstream.slot, NO_BODY);
   }
 
   onResourceUpdated(upstream: Upstream, uri: string, session: Session | null): void {

@@ -17,6 +17,7 @@ export class PolicyParts {
   readonly #http: HttpFetchPort;
   readonly #policy = new PolicyCounters();
   readonly #counters: CounterBlock;
+  readonly #remoteKeys: RemoteKeysStore;
   #carried = new PolicyCounters();
 
   constructor(clock: Clock, log: ShardLog, counters: CounterBlock) {
@@ -35,12 +36,16 @@ export class PolicyParts {
       nowMs: (): number => clock.nowMs(),
       wallMs: (): number => clock.wallMs(),
     };
-    const remoteKeys = new RemoteKeysStore(common);
-    this.deps = { authenticator: { ...common, remoteKeys }, credentials: common };
+    this.#remoteKeys = new RemoteKeysStore(common);
+    this.deps = {
+      authenticator: { ...common, remoteKeys: this.#remoteKeys },
+      credentials: common,
+    };
   }
 
-  /** Adds what was counted here since the last call to the shared cells. */
-  carryCounters(): void {
+  /** Once a second: refreshes keys ahead of time, and adds what was counted here to the shared cells. */
+  tick(): void {
+    this.#remoteKeys.tick();
     const now = Object.assign(new PolicyCounters(), this.#policy);
     const seen = this.#carried;
     const counters = this.#counters;

@@ -19,6 +19,8 @@ export interface ShardContext {
   readonly log: ShardLog;
   readonly callIds: CallIds;
   readonly deadlines: DeadlineList;
+  /** Items an upstream may list per kind; set by each plan. */
+  listItemsMax: number;
   /** What upstreams have to say that belongs to no call. */
   readonly events: UpstreamEvents;
   /** Goes on with an exchange that a stage kept waiting. */

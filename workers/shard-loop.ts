@@ -302,6 +302,7 @@ export class ShardLoop implements FrameHandler {
 
   #applyPlan(plan: Plan): void {
     this.#parts.desk.sessionIdleMs = plan.timeouts.sessionIdleMs;
+    this.#parts.context.listItemsMax = plan.limits.listItemsMax;
     this.#parts.upstreams.apply(plan);
     this.#log.setLevel(plan.log.level);
     this.#cell.planTaken = plan.number;
@@ -365,7 +366,7 @@ export class ShardLoop implements FrameHandler {
   }
 
   #carryCounters(): void {
-    this.#parts.policy.carryCounters();
+    this.#parts.policy.tick();
   }
 
   async #stop(): Promise<void> {

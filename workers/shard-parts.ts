@@ -133,6 +133,7 @@ export class ShardParts {
       log,
       callIds: new CallIds(),
       deadlines: this.deadlines,
+      listItemsMax: task.plan.limits.listItemsMax,
       get events() {
         return desk();
       },
@@ -185,6 +186,7 @@ function buildPipeline(parts: ShardParts, clock: Clock): Pipeline {
           upstreams,
           settle,
           counters,
+          inflight: parts.memory.inflight,
           labels,
           mirroring,
           resume: (exchange) => parts.pipeline.resume(exchange),

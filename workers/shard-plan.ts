@@ -42,14 +42,15 @@ export class ShardPlan {
     this.plan = plan;
     this.routes = new RouteTable(plan, deps.catalogs);
     this.remembered = new ByteMap(REMEMBERED_ROUTES_MAX);
-    this.authenticator = new Authenticator(plan.auth, deps.authenticator);
-    this.credentialHeaders = this.authenticator.headers.map((name) => Buffer.from(name, 'latin1'));
     this.access = AccessRules.ofPlan(plan);
     this.hasAccessRules =
       plan.routes.some(({ access }) => access.requiredScopes.length > 0) ||
       (plan.defaultRoute?.access.requiredScopes.length ?? 0) > 0;
     this.challenges = new Challenges(plan);
     this.credentials = new UpstreamCredentials(plan, deps.credentials);
+    // Last: it takes references to key sets, which a plan that fails here must not hold.
+    this.authenticator = new Authenticator(plan.auth, deps.authenticator);
+    this.credentialHeaders = this.authenticator.headers.map((name) => Buffer.from(name, 'latin1'));
   }
 
   endpoint(index: number): PlanEndpoint {

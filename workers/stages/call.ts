@@ -2,6 +2,7 @@ import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../../shared/counter-cell.ts';
 import { FAULTS } from '../../shared/fault.ts';
 import type { FaultCode } from '../../shared/fault.ts';
+import type { InflightTable } from '../../shared/inflight-table.ts';
 import { OUTCOME_FAILED } from '../../shared/metric-table.ts';
 import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
 import { METHODS, METHOD_TOOLS_CALL } from '../../src/protocol/methods.ts';
@@ -28,6 +29,7 @@ export interface CallParts {
   readonly upstreams: UpstreamSet;
   readonly settle: Settle;
   readonly counters: CounterBlock;
+  readonly inflight: InflightTable;
   readonly labels: MetricLabels;
   readonly mirroring: Mirroring;
   /** Goes on at this stage. */
@@ -92,6 +94,10 @@ export class Call implements Stage {
   }
 
   #send(exchange: Exchange, upstream: Upstream): Verdict {
+    const { inflight } = this.#parts;
+    if (inflight.sum(upstream.slot) >= exchange.plan.plan.limits.upstreamCallsMax) {
+      return this.#refuse(exchange, 'BUSY', 'upstreamCallsMax');
+    }
     const made = upstream.call(this.#outgoing, this.#parts.settle);
     if (made === null) return this.#refuse(exchange, 'BUSY', 'no room at the upstream');
     exchange.call = made;

@@ -1,4 +1,4 @@
-import { LIST_ITEMS_MAX, LIST_PAGES_MAX } from '../../shared/limits.ts';
+import { LIST_PAGES_MAX } from '../../shared/limits.ts';
 import { SERVER_PROMPTS, SERVER_RESOURCES, SERVER_TOOLS } from '../../src/protocol/methods.ts';
 import { compileMirroredParams } from '../../src/protocol/eras/mirrored-param.ts';
 import type { ShardContext } from '../shard-context.ts';
@@ -133,12 +133,12 @@ export class CatalogLoader {
       for (let page = 0; page < LIST_PAGES_MAX; page += 1) {
         const params: JsonObject = cursor === null ? {} : { cursor };
         const result = await this.#upstream.request(row.method, params, plan.requestTimeoutMs);
-        collect(row, kind, result, items, byKey);
+        collect(row, kind, result, items, byKey, this.#shard.listItemsMax);
         ttlMs = Math.min(ttlMs, ttlOf(result));
         isPublic &&= result['cacheScope'] === 'public';
         const next: unknown = result['nextCursor'];
         // An empty cursor is a valid one (MCP, pagination).
-        if (typeof next !== 'string' || items.length >= LIST_ITEMS_MAX) break;
+        if (typeof next !== 'string' || items.length >= this.#shard.listItemsMax) break;
         cursor = next;
       }
     }
@@ -152,11 +152,12 @@ function collect(
   result: JsonObject,
   items: CatalogItem[],
   byKey: Map<string, CatalogItem>,
+  itemsMax: number,
 ): void {
   const listed = result[row.member];
   if (!Array.isArray(listed)) return;
   for (const value of listed as unknown[]) {
-    if (typeof value !== 'object' || value === null || items.length >= LIST_ITEMS_MAX) continue;
+    if (typeof value !== 'object' || value === null || items.length >= itemsMax) continue;
     const fields = value as Record<string, unknown>;
     const key = fields[row.key];
     // The first of two of one name counts, and an item without a name cannot be called.

@@ -58,6 +58,11 @@ export class HttpAnswers {
     }
     if (isJson && status >= 400 && end > start && this.#deliverError(call, bytes, start, end))
       return;
+    const { exchange } = call;
+    if (status === 401 && exchange !== null) {
+      // Our own credential was refused: the next call gets a new one.
+      exchange.plan.credentials.invalidate(this.#upstream.plan.index, exchange.principal);
+    }
     const isAuth = status === 401 || status === 403;
     const code = status < 300 ? 'UPSTREAM_INVALID' : isAuth ? 'UPSTREAM_AUTH' : 'UPSTREAM_STATUS';
     call.fault(code, ANSWERED, `status=${status}`);

@@ -1,6 +1,7 @@
 import { KIND_BATCH, KIND_NOTIFICATION, Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
 import { PEEK_OK, PEEK_REWRITE, peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { rewriteMessage } from '../../src/protocol/jsonrpc/rewrite.ts';
+import { stringInside } from '../../src/protocol/jsonrpc/string-inside.ts';
 import { forEachBatchItem } from '../../src/protocol/jsonrpc/batch.ts';
 import {
   METHOD_PROMPTS_CHANGED,
@@ -69,20 +70,20 @@ export class MessageReader {
     if (record.kind !== KIND_NOTIFICATION) return false;
     switch (record.methodId) {
       case METHOD_TOOLS_CHANGED:
-        events.onListChanged(upstream, 'tools', session);
+        events.onListChanged(upstream, 'tools');
         return true;
       case METHOD_PROMPTS_CHANGED:
-        events.onListChanged(upstream, 'prompts', session);
+        events.onListChanged(upstream, 'prompts');
         return true;
       case METHOD_RESOURCES_CHANGED:
-        events.onListChanged(upstream, 'resources', session);
-        events.onListChanged(upstream, 'templates', session);
+        events.onListChanged(upstream, 'resources');
+        events.onListChanged(upstream, 'templates');
         return true;
       case METHOD_RESOURCE_UPDATED:
         if (record.uriStart >= 0) {
           events.onResourceUpdated(
             upstream,
-            bytes.toString('utf8', record.uriStart, record.uriEnd),
+            stringInside(bytes, record.uriStart, record.uriEnd),
             session,
           );
         }

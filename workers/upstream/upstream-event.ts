@@ -11,9 +11,12 @@ export interface UpstreamEvents {
   /** An upstream became usable, or usable again. */
   onReady(upstream: Upstream): void;
   onDown(upstream: Upstream, reason: string): void;
-  /** A `list_changed` notification. `session`: it came on that downstream session's own link. */
-  onListChanged(upstream: Upstream, kind: CatalogKind, session: Session | null): void;
-  /** `notifications/resources/updated`. The uri is a JSON string's inside, escapes and all. */
+  /**
+   * A `list_changed` notification, on whichever link it came: a client gets the list that is kept for
+   * all, so what is new for it is what is new there.
+   */
+  onListChanged(upstream: Upstream, kind: CatalogKind): void;
+  /** `notifications/resources/updated`. `session`: it came on that downstream session's own link. */
   onResourceUpdated(upstream: Upstream, uri: string, session: Session | null): void;
   /**
    * Any other notification (logs above all) that belongs to no call. `session` is the downstream
