@@ -90,6 +90,14 @@ describe('when its shard dies', () => {
     expect(idAndCode(JSON.parse(events[2]!.data) as ErrorMessage).code).toBe(SHARD_LOST);
   });
 
+  it('what it had answered still arrives', async () => {
+    harness = await Harness.start();
+    const held = harness.call('hold', {}, on(1));
+    await untilOpen(1);
+    expect(await harness.result('answerAndExit', {}, on(1))).toEqual({ last: true });
+    expect((await held).status).toBe(503);
+  });
+
   it('a body that is no event stream is cut, so that nobody takes it for whole', async () => {
     harness = await Harness.start();
     const params = { bytes: 100, hold: true };
