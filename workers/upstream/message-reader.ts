@@ -1,7 +1,6 @@
 import { KIND_BATCH, KIND_NOTIFICATION, Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
 import { PEEK_OK, PEEK_REWRITE, peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { rewriteMessage } from '../../src/protocol/jsonrpc/rewrite.ts';
-import { stringInside } from '../../src/protocol/jsonrpc/string-inside.ts';
 import { forEachBatchItem } from '../../src/protocol/jsonrpc/batch.ts';
 import {
   METHOD_PROMPTS_CHANGED,
@@ -83,7 +82,7 @@ export class MessageReader {
         if (record.uriStart >= 0) {
           events.onResourceUpdated(
             upstream,
-            stringInside(bytes, record.uriStart, record.uriEnd),
+            bytes.toString('utf8', record.uriStart, record.uriEnd),
             session,
           );
         }
