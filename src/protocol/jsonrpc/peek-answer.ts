@@ -18,6 +18,7 @@ import {
 } from './member.ts';
 import type { Peek } from './peek-record.ts';
 import { isPlainString, peekState } from './peek-state.ts';
+import { PEEK_INVALID_REQUEST } from './verdict.ts';
 
 const QUOTE = 0x22;
 const BRACE_OPEN = 0x7b;
@@ -56,7 +57,7 @@ export function storeResult(
       out.cacheScopeEnd = end;
       return;
     case RESULT_META:
-      if (bytes[start] !== BRACE_OPEN) return;
+      if (bytes[start] !== BRACE_OPEN) return peekState.fail(PEEK_INVALID_REQUEST);
       out.resultMetaStart = start;
       out.resultMetaEnd = end;
       return;

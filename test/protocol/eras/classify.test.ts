@@ -268,7 +268,7 @@ describe('beside the official SDK', () => {
           expect(ours.era).toBe(theirs.kind === 'modern' ? ERA_MODERN : ERA_LEGACY);
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: 1000 },
     );
   });
 
@@ -312,7 +312,7 @@ describe('beside the official SDK', () => {
           ]);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     await handler.close();
   });

@@ -360,7 +360,7 @@ describe('peek', () => {
           expectRewritten(text, message);
         }
       }),
-      { numRuns: 6000 },
+      { numRuns: 2500 },
     );
     // The generator reaches every verdict that valid JSON can get.
     for (const verdict of [
@@ -370,7 +370,7 @@ describe('peek', () => {
       PEEK_INVALID_PARAMS,
       PEEK_AMBIGUOUS,
     ]) {
-      expect(seen.get(verdict) ?? 0).toBeGreaterThan(20);
+      expect(seen.get(verdict) ?? 0).toBeGreaterThan(5);
     }
   });
 
@@ -428,7 +428,7 @@ describe('peek', () => {
             expectAgreement(bytes, record, message as Json);
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 });
