@@ -1,6 +1,7 @@
 /** What the acceptor needs of a plan, compiled once per plan. */
 import { readU32 } from '../../shared/little-endian.ts';
 import type { Plan, PlanAddressRange } from '../config/plan.ts';
+import { ResourceMetadata } from '../config/plan-resource-metadata.ts';
 import { OriginRules } from './origin-rules.ts';
 
 const PLAN_NUMBER_OFFSET = 4;
@@ -13,6 +14,7 @@ export class EdgeRules {
   readonly #origins: OriginRules;
   readonly #mainPath: string;
   readonly #endpoints: ReadonlyMap<string, number>;
+  readonly #metadata: ResourceMetadata;
 
   constructor(plan: Plan) {
     this.planNumber = plan.number;
@@ -27,6 +29,7 @@ export class EdgeRules {
       publicUrl: plan.publicUrl,
     });
     this.#mainPath = plan.endpoints[0]?.path ?? '';
+    this.#metadata = new ResourceMetadata(plan);
     this.#endpoints = new Map(plan.endpoints.map((endpoint) => [endpoint.path, endpoint.index]));
   }
 
@@ -35,6 +38,11 @@ export class EdgeRules {
     // Most requests are for the first; comparing is cheaper than hashing a fresh string.
     if (path === this.#mainPath) return 0;
     return this.#endpoints.get(path) ?? -1;
+  }
+
+  /** The protected resource metadata at this path (RFC 9728 §3), or null. */
+  resourceMetadata(path: string, host: string): Buffer | null {
+    return this.#metadata.find(path, host === '' ? null : host);
   }
 
   /** Whether an encoded open head was made under this plan. */

@@ -50,6 +50,7 @@ const METHOD_OPTIONS = 4;
 const ENDPOINT_OFFSET = 2;
 const PLAN_NUMBER_OFFSET = 4;
 const EMPTY = new Uint8Array(0);
+const PUBLIC_HEADERS: readonly string[] = ['Access-Control-Allow-Origin', '*'];
 
 const REFUSAL_CELLS: Partial<Record<FaultCode, number>> = {
   BUSY: EDGE_REFUSAL.BUSY,
@@ -292,9 +293,18 @@ export class HttpAcceptor implements HttpListener {
   #serveDocument(exchange: HttpExchange): boolean {
     if (this.#method !== OPEN_GET) return false;
     const document = this.#documents(this.#path);
-    if (document === null) return false;
+    if (document === null) return this.#serveMetadata(exchange);
     const { status, contentType, body } = document;
     exchange.reply(status, contentType, NO_HEADERS, body, 0, body.length);
+    return true;
+  }
+
+  /** Public by nature, and asked for by pages of any origin (RFC 9728 §3.1); still not under a false Host. */
+  #serveMetadata(exchange: HttpExchange): boolean {
+    const { host } = this.#head;
+    const metadata = this.#rules.resourceMetadata(this.#path, host);
+    if (metadata === null || !this.#rules.isHostAllowed(host)) return false;
+    exchange.reply(200, 'application/json', PUBLIC_HEADERS, metadata, 0, metadata.length);
     return true;
   }
 
