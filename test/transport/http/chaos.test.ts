@@ -126,7 +126,8 @@ async function run(client: HttpClient, server: RawServer, steps: readonly Step[]
     else expect(name.startsWith(listener.body) || listener.body === '').toBe(true);
     const arrived = server.requests.filter(({ body }) => `${body}`.startsWith(`${name} `)).length;
     expect(arrived).toBeLessThanOrEqual(resendable ? 2 : 1);
-    const claim = outcome?.failure == null ? executed[i] : outcome.executed;
+    const hasFailed = outcome !== null && outcome.failure !== null;
+    const claim = hasFailed ? outcome.executed : executed[i];
     if (claim === NOT_SENT) expect([name, arrived]).toEqual([name, 0]);
   });
 }
