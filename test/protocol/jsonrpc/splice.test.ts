@@ -65,13 +65,11 @@ const gap = fc.constantFrom('', ' ', ' \n\t');
 const without = (value: Json, keys: readonly string[]): Json =>
   Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)));
 
-/** An object with its members in any order. */
+/** An object with some of the members, in any order. */
 function shuffled(members: Record<string, fc.Arbitrary<unknown>>): fc.Arbitrary<Json> {
   return fc
-    .record(members, { requiredKeys: [] })
-    .chain((object) =>
-      fc.shuffledSubarray(Object.entries(object), { minLength: Object.keys(object).length }),
-    )
+    .record(members)
+    .chain((object) => fc.shuffledSubarray(Object.entries(object)))
     .map((entries) => Object.fromEntries(entries));
 }
 
@@ -108,6 +106,7 @@ describe('a spliced message', () => {
         if (expectedMeta && 'progressToken' in expectedMeta) expectedMeta.progressToken = 99;
         expect(result).toEqual(expected);
       }),
+      { numRuns: 300 },
     );
   });
 
@@ -128,6 +127,7 @@ describe('a spliced message', () => {
           params: { ...kept, _meta: { ...meta, ...envelope } },
         });
       }),
+      { numRuns: 300 },
     );
   });
 
@@ -140,6 +140,7 @@ describe('a spliced message', () => {
         );
         expect(result).toEqual({ ...message, params: { _meta: without(meta, ENVELOPE_KEYS) } });
       }),
+      { numRuns: 300 },
     );
   });
 
@@ -175,6 +176,7 @@ describe('a spliced message', () => {
         };
         expect(added).toEqual({ jsonrpc: '2.0', id: 7, result: expected });
       }),
+      { numRuns: 300 },
     );
   });
 

@@ -147,6 +147,19 @@ describe('the JSON scanner', () => {
     expect(skipValue(objects, 0, objects.length, 0)).toBe(FAIL_DEPTH);
   });
 
+  it('sees an odd byte at any place of a string of any length', () => {
+    for (const odd of ['\\', '"', '\n', '\u0085', '\\u0041', 'é', '\u0000']) {
+      for (let before = 0; before < 50; before += 1) {
+        for (const after of [0, 1, 7, 8, 30]) {
+          const bytes = Buffer.from(`"${'x'.repeat(before)}${odd}${'x'.repeat(after)}"`);
+          scan.lineBreak = 0;
+          expect(accepts(bytes)).toBe(isJson(bytes));
+          if (odd === '\u0085') expect(scan.lineBreak).toBe(1);
+        }
+      }
+    }
+  });
+
   it('ends at `end` though the buffer goes on', () => {
     const bytes = Buffer.from('[1,2]  "abc" é12');
     for (const end of [1, 2, 3, 4]) expect(skipValue(bytes, 0, end, 0)).toBe(FAIL_PARSE);
@@ -191,10 +204,18 @@ describe('the JSON scanner', () => {
       { numRuns: 3000 },
     );
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 12 }), (noise) => {
-        const bytes = Buffer.concat([Buffer.from('"'), noise, Buffer.from('"')]);
-        expect(accepts(bytes)).toBe(isJson(bytes));
-      }),
+      // Short strings and long ones are read by different loops.
+      fc.property(
+        fc.uint8Array({ maxLength: 6 }),
+        fc.nat(80),
+        fc.nat(20),
+        (noise, before, after) => {
+          const pad = (length: number) => Buffer.alloc(length, 'x');
+          const quote = Buffer.from('"');
+          const bytes = Buffer.concat([quote, pad(before), noise, pad(after), quote]);
+          expect(accepts(bytes)).toBe(isJson(bytes));
+        },
+      ),
       { numRuns: 2000 },
     );
     fc.assert(
