@@ -6,7 +6,9 @@
  * followed (each hop would have to be checked again); only https, or http to a loopback host, is
  * dialled; no error names a header, a body, or a URL's query.
  */
-import type { Dispatcher } from 'undici';
+import { Agent as PlainAgent, request as sendPlain } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { Agent as SecureAgent, request as sendSecure } from 'node:https';
 
 export interface FetchRequest {
   readonly method: 'GET' | 'POST';
@@ -69,78 +71,82 @@ export interface HttpFetchPort {
   close(): Promise<void>;
 }
 
+/** Idle connections are closed after this; some servers drop them after five seconds. */
+const IDLE_MS = 4_000;
+const HEADER_BYTES_MAX = 16 * 1024;
+
 /**
- * The port on undici. It loads undici with the first request, as most shards never make one, and
- * keeps few connections: `connectionsMax` per origin, closed after four idle seconds.
+ * The port on node:http and node:https: few connections, `connectionsMax` per origin, never a redirect.
+ * (undici 7 can end the process when a peer closes under a paused answer.)
  */
 export function createHttpFetch(options: { readonly connectionsMax: number }): HttpFetchPort {
-  let agent: Promise<Dispatcher> | null = null;
+  const settings = { keepAlive: true, maxSockets: options.connectionsMax, timeout: IDLE_MS };
+  const plain = new PlainAgent(settings);
+  const secure = new SecureAgent(settings);
   let closed = false;
-  const open = async (): Promise<Dispatcher> => {
-    const { Agent } = await import('undici');
-    return new Agent({
-      connections: options.connectionsMax,
-      pipelining: 1,
-      maxHeaderSize: 16 * 1024,
-    });
-  };
   return {
     fetch: async (request) => {
       if (closed) throw new FetchError('failed', 'the port is closed');
       if (!isFetchable(request.url)) throw new FetchError('refused', loggableUrl(request.url));
-      agent ??= open();
-      return exchange(await agent, request);
+      return exchange(request.url.startsWith('https:') ? secure : plain, request);
     },
-    close: async () => {
+    close: () => {
       closed = true;
-      if (agent !== null) await (await agent).destroy();
+      plain.destroy();
+      secure.destroy();
+      return Promise.resolve();
     },
   };
 }
 
-async function exchange(agent: Dispatcher, request: FetchRequest): Promise<FetchAnswer> {
-  const { origin, pathname, search } = new URL(request.url);
+function exchange(agent: PlainAgent, request: FetchRequest): Promise<FetchAnswer> {
   const signal = AbortSignal.timeout(request.timeoutMs);
-  try {
-    const answer = await agent.request({
-      origin,
-      path: pathname + search,
+  const send = request.url.startsWith('https:') ? sendSecure : sendPlain;
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      if (error instanceof FetchError) reject(error);
+      else {
+        const kind = signal.aborted ? 'timeout' : 'failed';
+        const detail = `${loggableUrl(request.url)} ${errorCode(error)}`.trimEnd();
+        reject(new FetchError(kind, detail));
+      }
+    };
+    const outgoing = send(request.url, {
+      agent,
       method: request.method,
       // Nothing here decodes a content coding, and a compressed bomb is none then.
-      headers: { ...request.headers, 'accept-encoding': 'identity' },
-      body: request.body,
+      headers: {
+        ...request.headers,
+        'accept-encoding': 'identity',
+        ...(request.body === null ? {} : { 'content-length': Buffer.byteLength(request.body) }),
+      },
+      maxHeaderSize: HEADER_BYTES_MAX,
       signal,
     });
-    const body = await readBody(answer.body, request);
-    const headers = answer.headers;
-    return {
-      status: answer.statusCode,
-      header: (name) => {
-        const value = headers[name];
-        return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
-      },
-      body,
-    };
-  } catch (error) {
-    if (error instanceof FetchError) throw error;
-    const kind = signal.aborted ? 'timeout' : 'failed';
-    throw new FetchError(kind, `${loggableUrl(request.url)} ${errorCode(error)}`.trimEnd());
-  }
+    outgoing.on('error', fail);
+    outgoing.on('response', (answer) => readAnswer(answer, request).then(resolve, fail));
+    outgoing.end(request.body ?? undefined);
+  });
 }
 
-async function readBody(
-  body: Dispatcher.ResponseData['body'],
-  request: FetchRequest,
-): Promise<Buffer> {
+async function readAnswer(answer: IncomingMessage, request: FetchRequest): Promise<FetchAnswer> {
   const parts: Buffer[] = [];
   let bytes = 0;
-  for await (const part of body as AsyncIterable<Buffer>) {
+  for await (const part of answer as AsyncIterable<Buffer>) {
     bytes += part.length;
-    // Leaving the loop destroys the body, and with it the connection.
+    // Leaving the loop destroys the answer, and with it the connection.
     if (bytes > request.bodyBytesMax) throw new FetchError('too-large', loggableUrl(request.url));
     parts.push(part);
   }
-  return Buffer.concat(parts, bytes);
+  const { headers } = answer;
+  return {
+    status: answer.statusCode ?? 0,
+    header: (name) => {
+      const value = headers[name];
+      return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value;
+    },
+    body: Buffer.concat(parts, bytes),
+  };
 }
 
 /** `ECONNREFUSED` and the like; a message could quote what was sent. */

@@ -34,7 +34,7 @@ const ROOMS: readonly { readonly from: RegExp; readonly to: RegExp }[] = [
 const PLACES: Readonly<Record<string, RegExp>> = {
   'uWebSockets.js': /^src\/edge\/uws-server\.ts$/,
   '@uwsjs': /^src\/edge\/uws-server\.ts$/,
-  undici: /^(src\/transport\/http[\w/-]*|workers\/policy\/)/,
+  undici: /^$/,
   piscina: /^src\/edge\//,
   pino: /^src\/(observe|cli|index)/,
   commander: /^src\/cli\//,
