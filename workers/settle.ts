@@ -33,9 +33,12 @@ import type { Replier } from './reply.ts';
 import { CLIENT_ELICITATION, CLIENT_ROOTS, CLIENT_SAMPLING } from './session/session.ts';
 import type { CallListener, UpstreamCall } from './upstream/call.ts';
 import type { DeadlineList } from './upstream/deadline-list.ts';
+import { asksForUrl, isBetweenUs, modernErrorCode } from './transform/error-code.ts';
 import { GIVEN_UP_BY_CLIENT } from './upstream/call.ts';
 import { refuseServerRequest } from './upstream/own-request.ts';
 
+/** What a client must be able to do for an upstream that answers -32042. */
+const URL_CAPABILITY = '{"requiredCapabilities":{"elicitation":{"url":{}}}}';
 /** Requests of servers that may wait for one client at once. */
 const SERVER_REQUESTS_MAX = 64;
 /** Events that wait for one slow client on a link that cannot be paused; beyond it that exchange fails. */
@@ -123,9 +126,10 @@ export class Settle implements CallListener, ReplySource {
       isError ? OUTCOME_FAILED : peek.isError === 1 ? OUTCOME_IS_ERROR : OUTCOME_OK,
     );
     const code = isError ? integerAt(bytes, peek.errorCodeStart, peek.errorCodeEnd) : 0;
-    if (exchange.era === ERA_MODERN && (code === -32020 || code === -32022)) {
-      // Our own envelope or headers were refused: that is between the upstream and us.
+    if (exchange.isModernUpstream && isBetweenUs(code)) {
       this.#replier.fault(exchange, 'UPSTREAM_INVALID', `upstream answered error ${code}`);
+    } else if (exchange.era === ERA_MODERN && asksForUrl(code)) {
+      this.#replier.fault(exchange, 'CAPABILITY_MISSING', '', URL_CAPABILITY);
     } else {
       this.#relay(exchange, call, bytes, start, end, peek, code);
     }
@@ -205,10 +209,15 @@ export class Settle implements CallListener, ReplySource {
     const splice = this.#splice;
     splice.reset();
     if (peek.idStart < 0) {
-      this.#anonymousError(exchange, bytes, peek);
+      this.#anonymousError(exchange, bytes, peek, code);
       return;
     }
     replaceId(splice, peek, exchange.idBytes, 0, exchange.idLength);
+    const shown = shownCode(exchange, code);
+    if (shown !== code) {
+      const text = Buffer.from(String(shown), 'latin1');
+      splice.replace(peek.errorCodeStart, peek.errorCodeEnd, text, 0, text.length);
+    }
     if (peek.resultStart >= 0) {
       const added = this.#addedMembers(exchange, call);
       if (added !== null && (peek.resultTypeKey < 0 || added === RESULT_COMPLETE_UNCACHED)) {
@@ -216,7 +225,7 @@ export class Settle implements CallListener, ReplySource {
       } else if (exchange.era !== ERA_MODERN && peek.resultTypeKey >= 0)
         cutResultHints(splice, bytes, peek);
     }
-    const status = exchange.era === ERA_MODERN ? modernStatus(code, call.httpStatus) : 200;
+    const status = exchange.era === ERA_MODERN ? modernStatus(shown, call.httpStatus) : 200;
     const size = splice.size(start, end);
     if (peek.hasLineBreak === 1 && exchange.replyState === REPLY_EVENTS) {
       const spliced = Buffer.allocUnsafe(size);
@@ -239,8 +248,10 @@ export class Settle implements CallListener, ReplySource {
   }
 
   /** An error without an id is this call's: it gets the client's. */
-  #anonymousError(exchange: Exchange, bytes: Buffer, peek: Peek): void {
-    const error = bytes.toString('utf8', peek.errorStart, peek.errorEnd);
+  #anonymousError(exchange: Exchange, bytes: Buffer, peek: Peek, code: number): void {
+    const said: unknown = JSON.parse(bytes.toString('utf8', peek.errorStart, peek.errorEnd));
+    // Written anew: as an event it must be one line.
+    const error = JSON.stringify({ ...(said as object), code: shownCode(exchange, code) });
     const message = Buffer.from(`{"jsonrpc":"2.0","id":${exchange.idText()},"error":${error}}`);
     this.#replier.message(exchange, message, 0, message.length);
   }
@@ -297,6 +308,10 @@ function wantsLog(exchange: Exchange, bytes: Buffer, peek: Peek): boolean {
 
 function integerAt(bytes: Buffer, start: number, end: number): number {
   return start < 0 ? 0 : Number(bytes.toString('latin1', start, end));
+}
+
+function shownCode(exchange: Exchange, code: number): number {
+  return exchange.era === ERA_MODERN ? modernErrorCode(code, exchange.isModernUpstream) : code;
 }
 
 /** HTTP status of an upstream's error for a modern client (2026-07-28, Streamable HTTP; protocol errors only). */

@@ -142,7 +142,7 @@ describe('the modern front door', () => {
     expect([batch.status, batch.message?.error?.code]).toEqual([400, -32600]);
   });
 
-  it('says -32021 with 400 if the server misses a capability, never -32002', async () => {
+  it('says -32602 to modern clients where a legacy server said -32002', async () => {
     // The legacy server answers -32002 for this one.
     const answer = await modern(`${url}/events`, 'resources/read', { uri: 'note://by/nobody' });
     expect(answer.status).toBe(200);
@@ -152,6 +152,23 @@ describe('the modern front door', () => {
       uri: 'note://by/nobody',
     });
     expect(same.message?.error).toMatchObject({ code: -32002 });
+  });
+
+  // prettier-ignore
+  it.each([
+    [-32042, 400, -32021],
+    [-32050, 200, -32603],
+    [-32021, 200, -32603],
+    [-32022, 200, -32603],
+    [-32000, 200, -32000],
+    [-7, 200, -7],
+  ])('turns the code %d of a legacy server into %d with %d for modern clients only', async (said, status, shown) => {
+    const params = { uri: `note://by/${said}` };
+    const answer = await modern(`${url}/events`, 'resources/read', params);
+    expect([answer.status, answer.message?.error?.code]).toEqual([status, shown]);
+    const { fields } = await openSession(`${url}/events`, '2025-11-25');
+    const same = await legacy(`${url}/events`, fields, 'resources/read', params);
+    expect(same.message?.error?.code).toBe(said);
   });
 
   // prettier-ignore

@@ -134,6 +134,7 @@ function offerReading(server) {
   });
   server.registerResource('by', template, {}, ({ href }, { name }) => {
     if (name === 'nobody') throw new McpError(-32002, 'no such note', { uri: href });
+    if (/^-\d+$/.test(name)) throw new McpError(Number(name), 'as asked');
     return { contents: [{ uri: href, text: noteText(name) }] };
   });
   const argsSchema = { name: completable(z.string(), namesFrom) };

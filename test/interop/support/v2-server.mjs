@@ -6,8 +6,10 @@
 import { createServer } from 'node:http';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import {
+  acceptedContent,
   completable,
   createMcpHandler,
+  inputRequired,
   McpServer,
   ResourceNotFoundError,
   ResourceTemplate,
@@ -63,6 +65,14 @@ function offerTools(server) {
   );
   server.registerTool('fail', {}, () => {
     throw new Error('as asked');
+  });
+  server.registerTool('ask_user', {}, (_context) => {
+    const answer = acceptedContent(_context.mcpReq.inputResponses, 'who');
+    if (answer !== undefined)
+      return text(`hello ${answer.name}, round ${_context.mcpReq.requestState()}`);
+    const requestedSchema = { type: 'object', properties: { name: { type: 'string' } } };
+    const who = inputRequired.elicit({ message: 'your name?', requestedSchema });
+    return inputRequired({ inputRequests: { who }, requestState: 'one' });
   });
   const place = z.string().meta({ 'x-mcp-header': 'Place' });
   server.registerTool('locate', { inputSchema: z.object({ place }) }, ({ place: where }) =>
