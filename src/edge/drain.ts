@@ -1,8 +1,8 @@
 /**
  * The end in good order. HTTP/1.1 cannot tell a client that its next request on a kept connection will
  * not be served before it has sent it. So requests that still come on living connections are served,
- * each with `Connection: close` in its answer, until a moment comes when nothing is open; only then,
- * or when the time is over, are they refused.
+ * each with `Connection: close` in its answer, until nothing has been open for a moment; only then, or
+ * when the time is over, are they refused.
  */
 export interface DrainParts {
   stopAccepting(): void;
@@ -15,6 +15,8 @@ export interface DrainParts {
 }
 
 const LOOK_MS = 10;
+/** A busy client's next request is on its way for less than this. */
+const QUIET_LOOKS = 10;
 
 /** @returns exchanges that were still open when the time was over */
 export function drain(parts: DrainParts): Promise<number> {
@@ -22,9 +24,11 @@ export function drain(parts: DrainParts): Promise<number> {
   parts.tellShards();
   return new Promise((resolve) => {
     let leftMs = parts.timeoutMs;
+    let quietLooks = 0;
     const look = (): void => {
       const open = parts.openCount();
-      if (open > 0 && leftMs > 0) {
+      quietLooks = open === 0 ? quietLooks + 1 : 0;
+      if (quietLooks < QUIET_LOOKS && leftMs > 0) {
         leftMs -= LOOK_MS;
         setTimeout(look, LOOK_MS);
         return;

@@ -199,3 +199,20 @@ it('a line that a shard logs is written by the edge, with the shard named', asyn
   const line = harness.lines.find((candidate) => candidate.message === 'hello');
   expect(line).toEqual({ level: 'warn', message: 'hello', fields: { a: 1, shard: 1 } });
 });
+
+it('an end under load fails no call that was sent', async () => {
+  harness = await Harness.start();
+  let answered = 0;
+  const clients = Array.from({ length: 20 }, async () => {
+    for (;;) {
+      const reply = await harness.call('echo').catch((error: unknown) => error as Error);
+      // A connection that was told to close is not used again, and a new one is refused.
+      if (reply instanceof Error) return expect(reply).toMatchObject({ code: 'ECONNREFUSED' });
+      expect(reply.status).toBe(200);
+      answered += 1;
+    }
+  });
+  while (answered < 200) await harness.edge.status();
+  await harness.edge.drainAndStop(20_000);
+  await Promise.all(clients);
+});
