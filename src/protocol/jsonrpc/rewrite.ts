@@ -23,7 +23,7 @@ import { peek } from './peek.ts';
 import type { Peek } from './peek-record.ts';
 import { singleLineBytes, toSingleLine } from './single-line.ts';
 import { skipSpace } from './token.ts';
-import { PEEK_INVALID_PARAMS, PEEK_INVALID_REQUEST, PEEK_OK, PEEK_REWRITE } from './verdict.ts';
+import { PEEK_INVALID_PARAMS, PEEK_INVALID_REQUEST, PEEK_REWRITE } from './verdict.ts';
 import { copyAll, stringToken } from './write.ts';
 
 const BRACE_OPEN = 0x7b;
@@ -40,6 +40,7 @@ const KEYS: readonly (readonly Uint8Array[])[] = MEMBER_NAMES.map((names, level)
 export interface Rewritten {
   /** PEEK_OK, or the fault id of a message that cannot be put right. */
   readonly verdict: number;
+  /** The message anew, in any case: the record's offsets, the id's among them, mean this buffer. */
   readonly bytes: Buffer;
 }
 
@@ -64,7 +65,7 @@ export function rewriteMessage(
   if (verdict === PEEK_REWRITE) {
     verdict = out.methodStart < 0 ? PEEK_INVALID_REQUEST : PEEK_INVALID_PARAMS;
   }
-  return { verdict, bytes: verdict === PEEK_OK ? Buffer.from(written) : Buffer.alloc(0) };
+  return { verdict, bytes: Buffer.from(written) };
 }
 
 class Rewriter {

@@ -374,6 +374,19 @@ describe('peek', () => {
     }
   });
 
+  it.each([
+    ['{"name":"a\\"b"}', PEEK_INVALID_PARAMS],
+    ['{"name":"a\\u0001"}', PEEK_INVALID_PARAMS],
+    ['{"uri":"\\ud800"}', PEEK_INVALID_PARAMS],
+    ['{"name":"a","name":"b","N\\u0061me":"c"}', PEEK_AMBIGUOUS],
+  ])('keeps the id of %s, which no rewriting puts right', (params, expected) => {
+    const raw = Buffer.from(call(params).replace('"id":1', '"id":"\\u0061-7"'));
+    const record = new Peek();
+    const { verdict, bytes } = rewriteMessage(raw, 0, raw.length, record);
+    expect(verdict).toBe(expected);
+    expect(textOf(bytes, record.idStart, record.idEnd)).toBe('"\\u0061-7"');
+  });
+
   it('takes every plain message as it is', () => {
     const plain = fc
       .string({ unit: 'grapheme-ascii', maxLength: 8 })
