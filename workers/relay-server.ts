@@ -179,12 +179,16 @@ export class RelayServer {
       return;
     }
     const host = upstream.host(bytes.readUInt16LE(start + 2));
-    if (host === null || !host.isRunning || !upstream.isUp) {
+    if (!upstream.isUp) {
       const copy = Buffer.from(bytes.subarray(start, end));
       upstream.whenUp((code) => {
         if (code !== null) this.abort(served, code, 0);
         else if (this.#writerFor(served) !== null) this.#begin(served, copy, 0, copy.length);
       });
+      return;
+    }
+    if (host === null || !host.isRunning) {
+      this.abort(served, 'UPSTREAM_REFUSED', 0);
       return;
     }
     const messageStart = start + RELAY_HEAD_BYTES;

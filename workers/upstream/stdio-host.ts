@@ -57,9 +57,12 @@ export class StdioHost implements StdioProcessListener {
   readonly #processes: ProcessTable;
   readonly #reader = new MessageReader();
   readonly #pending = new Map<number, StdioCall>();
+  /** What its handshake found; null before. */
+  description: UpstreamDescription | null = null;
   #process: StdioProcess | null = null;
   #entry = -1;
   #exited: ((reason: string) => void) | null = null;
+  #reaped: (() => void) | null = null;
 
   constructor(
     upstream: StdioUpstream,
@@ -171,6 +174,7 @@ export class StdioHost implements StdioProcessListener {
 
   async shutdown(): Promise<void> {
     this.#exited = null;
+    this.#reaped = null;
     this.#failAll('process is shut down');
     await this.#process?.shutdown();
   }
@@ -179,7 +183,15 @@ export class StdioHost implements StdioProcessListener {
     this.#process?.kill();
   }
 
-  /** Told when the process ends by itself. */
+  /**
+   * Told when the process is gone; its last lines, and then `onExited`, still come: somebody it started
+   * may hold its stdout open.
+   */
+  set onReaped(callback: () => void) {
+    this.#reaped = callback;
+  }
+
+  /** Told when the process ended by itself and its calls have failed. */
   set onExited(callback: (reason: string) => void) {
     this.#exited = callback;
   }
@@ -231,7 +243,10 @@ export class StdioHost implements StdioProcessListener {
         writeBufferBytesMax: WRITE_BUFFER_BYTES_MAX,
         shutdownMs: stdio.shutdownMs,
         onSpawned: (pid) => this.#processes.setPid(entry, pid),
-        onReaped: () => this.#processes.release(entry),
+        onReaped: () => {
+          this.#processes.release(entry);
+          this.#reaped?.();
+        },
       },
       this,
     );

@@ -78,8 +78,8 @@ export class StdioUpstream extends Upstream {
     for (let process = 0; process < this.#hosts.length; process += 1) {
       if (this.ownerOf(process) !== this.shard.index) continue;
       const running = this.#hosts[process];
-      if (running?.isRunning === true && this.description !== null) {
-        description ??= this.description;
+      if (running?.isRunning === true && running.description !== null) {
+        description ??= running.description;
         continue;
       }
       const host = new StdioHost(this, this.#stdio, this.shard, this.#registry);
@@ -93,8 +93,13 @@ export class StdioUpstream extends Upstream {
         this.#hosts[process] = null;
         throw error;
       }
-      host.onExited = (reason) => this.#onExited(process, host, reason);
-      if (!host.isRunning)
+      host.description = description;
+      host.onReaped = () => this.#onReaped(process, host);
+      host.onExited = (reason) => this.#onExited(reason);
+    }
+    // One that ended behind its handshake, or ran before and ended meanwhile, is started by the next attempt.
+    for (const [process, host] of this.#hosts.entries()) {
+      if (this.ownerOf(process) === this.shard.index && host?.isRunning !== true)
         throw new Fault('UPSTREAM_REFUSED', 'process exited during the handshake');
     }
     return description ?? this.#askOwner();
@@ -280,12 +285,17 @@ export class StdioUpstream extends Upstream {
     return (session.slot + 1) * 64 + this.shard.index;
   }
 
-  #onExited(process: number, host: StdioHost, reason: string): void {
+  /** Calls wait for the next process from now on, not from when the last line of this one was read. */
+  #onReaped(process: number, host: StdioHost): void {
     if (this.#hosts[process] !== host || this.isClosed) return;
     this.#hosts[process] = null;
+    this.markDown('process ended');
+  }
+
+  #onExited(reason: string): void {
+    if (this.isClosed) return;
     this.shard.counters.add(COUNTERS.UPSTREAM_RECONNECTS.id);
     this.shard.log.warn('process ended', { upstream: this.plan.name, reason });
-    this.markDown(reason);
   }
 
   #askOwner(): Promise<UpstreamDescription> {
