@@ -5,7 +5,7 @@
  * scanned and then compared. `findLoosely` answers what a lenient JSON library would take the same
  * bytes for: it decodes escapes, stops at NUL as C libraries do, and ignores letter case (Go's
  * encoding/json, System.Text.Json and Jackson when asked; with the two letters outside of ASCII that
- * fold to `s` and `k`, and the dotted and dotless i) as well as `-` and `_` (Go's json v2 when asked).
+ * fold to `s` and `k`, and the dotted and dotless i).
  *
  *     match:  first byte ─▶ group ─▶ byte at the group's probe ─▶ chain of few keys ─▶ compare
  */
@@ -43,7 +43,7 @@ export class KeySet {
     const keys: Key[] = [];
     for (let id = 1; id < names.length; id += 1) {
       const bytes = asciiBytes(names[id]!);
-      const key: Key = { id, bytes, folded: asciiBytes(foldName(names[id]!)) };
+      const key: Key = { id, bytes, folded: asciiBytes(names[id]!.toLowerCase()) };
       keys.push(key);
       while (byLength.length <= bytes.length) byLength.push([]);
       byLength[bytes.length]!.push(key);
@@ -117,15 +117,15 @@ export class KeySet {
    * does, 0 where none does.
    */
   findLoosely(bytes: Uint8Array, start: number, end: number): number {
-    const lengths = foldInto(bytes, start, end);
-    if (lengths < 0) return 0;
-    const exactLength = lengths >> 8;
-    const foldedLength = lengths & 0xff;
+    const found = foldInto(bytes, start, end);
+    if (found < 0) return 0;
+    const length = found & 0xff;
     let loose = 0;
     for (let i = 0; i < this.#keys.length; i += 1) {
       const key = this.#keys[i]!;
-      if (key.bytes.length === exactLength && equalsAt(decoded, 0, key.bytes)) return key.id;
-      if (key.folded.length === foldedLength && equalsAt(folded, 0, key.folded)) loose = -key.id;
+      if (key.bytes.length !== length || !equalsAt(folded, 0, key.folded)) continue;
+      if ((found & FOLD_IS_EXACT) !== 0 && equalsAt(decoded, 0, key.bytes)) return key.id;
+      loose = -key.id;
     }
     return loose;
   }
@@ -156,19 +156,17 @@ export function equalsAt(bytes: Uint8Array, at: number, expected: Uint8Array): b
   return true;
 }
 
-function foldName(name: string): string {
-  return name.toLowerCase().replaceAll('-', '').replaceAll('_', '');
-}
+/** Bit in the answer of `foldInto`: `decoded` is what every parser reads. */
+const FOLD_IS_EXACT = 256;
 
 /**
- * Fills `decoded` and `folded`. The answer has the first's length in its upper bits (255 where the
- * string has what no name has) and the second's in its lower eight, or is -1 where nothing matches.
+ * Fills `decoded` and `folded` and gives back their length, with FOLD_IS_EXACT unless the string has a
+ * NUL or a character outside of ASCII; or -1 where no name can match.
  */
 function foldInto(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  let exact = 0;
-  let loose = 0;
-  let isPlain = true;
+  let length = 0;
+  let exact = FOLD_IS_EXACT;
   while (at < end) {
     let unit = bytes[at]!;
     if (unit === 0x5c) {
@@ -180,17 +178,15 @@ function foldInto(bytes: Uint8Array, start: number, end: number): number {
       unit = wideUnit(bytes, at);
       at += unit < 0x800 ? 2 : 3;
     }
-    if (unit === 0) return (255 << 8) | loose;
-    if (unit >= 0x80) isPlain = false;
+    if (unit === 0) return length;
+    if (unit >= 0x80) exact = 0;
     const letter = foldUnit(unit);
-    if (letter < 0 || exact === FOLDED_BYTES_MAX) return -1;
-    decoded[exact] = unit;
-    exact += 1;
-    if (letter === 0x2d || letter === 0x5f) continue;
-    folded[loose] = letter;
-    loose += 1;
+    if (letter < 0 || length === FOLDED_BYTES_MAX) return -1;
+    decoded[length] = unit;
+    folded[length] = letter;
+    length += 1;
   }
-  return ((isPlain ? exact : 255) << 8) | loose;
+  return length | exact;
 }
 
 function foldUnit(unit: number): number {

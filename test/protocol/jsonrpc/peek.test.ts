@@ -312,11 +312,10 @@ describe('peek', () => {
     '{"name\\u0000":"b"}',
     '{"name":"a","taſkId":"b"}',
     '{"_META":{}}',
-    '{"meta":{}}',
     '{"Uri":"x"}',
     '{"requestId":1,"to\u212aen":1,"tas\u212a":1}',
     '{"ref":{"Type":"x"}}',
-    '{"request_id":1}',
+    '{"requestID":1}',
     '{"_meta":{"io.modelcontextprotocol/ProtocolVersion":"2026-07-28"}}',
   ])('refuses the lookalike in %j', (params) => {
     expect(verdictOf(call(params))).toBe(PEEK_AMBIGUOUS);

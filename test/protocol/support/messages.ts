@@ -32,7 +32,6 @@ export function textOf(bytes: Buffer, start: number, end: number): string | unde
 export function foldKey(key: string): string {
   return key
     .replace(/\0.*$/s, '')
-    .replace(/[-_]/g, '')
     .replace(/[\u0130\u0131]/g, 'i')
     .replace(/\u017f/g, 's')
     .replace(/\u212a/g, 'k')
@@ -126,14 +125,13 @@ const anyValue: fc.Arbitrary<string> = fc.oneof(
 function keyOf(names: readonly string[]): fc.Arbitrary<string> {
   const listed = fc.constantFrom(...names.slice(1));
   const bent = fc
-    .tuple(listed, fc.constantFrom('upper', 'title', 'kelvin', 'long s', 'nul', 'dash', 'plain'))
+    .tuple(listed, fc.constantFrom('upper', 'title', 'kelvin', 'long s', 'nul', 'plain'))
     .map(([name, how]) => {
       if (how === 'upper') return name.toUpperCase();
       if (how === 'title') return name.charAt(0).toUpperCase() + name.slice(1);
       if (how === 'kelvin') return name.replace(/k/i, '\u212a');
       if (how === 'long s') return name.replace(/s/i, 'ſ');
-      if (how === 'nul') return `${name}\0x`;
-      return how === 'dash' ? name.replace(/(?<=.)(?=[A-Z])/, '_') : name;
+      return how === 'nul' ? `${name}\0x` : name;
     });
   return fc.oneof(
     { weight: 30, arbitrary: listed.chain(literal) },
