@@ -84,7 +84,7 @@ export class TestGateway {
 
   async stop(): Promise<number | null> {
     const code = await this.process.stop();
-    rmSync(this.#folder, { recursive: true });
+    rmSync(this.#folder, { recursive: true, force: true });
     return code;
   }
 }
