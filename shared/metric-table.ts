@@ -76,6 +76,8 @@ export class MetricRowReader {
   readonly #words: Int32Array;
   readonly #seen: Uint32Array;
   readonly #histogram: HistogramReader;
+  /** A call is counted before its latency, so the histogram may move once more after the counts did. */
+  #hasMoved = true;
 
   constructor(region: SharedArrayBuffer, tableByteOffset: number, row: number) {
     assert(row >= 0 && row < METRIC_LABELS_MAX, 'a row lies in its table', row);
@@ -85,13 +87,33 @@ export class MetricRowReader {
     this.#histogram = new HistogramReader(region, byteOffset + HISTOGRAM_OFFSET);
   }
 
-  /** Brings `totals` up to date and calls `visit` for each latency with new counts. */
+  /**
+   * Brings `totals` up to date and calls `visit` for each latency with new counts. Cheap for a row
+   * that nothing was counted in since.
+   */
   read(visit: (valueUs: number, count: number) => void): void {
+    const hadMoved = this.#hasMoved;
+    this.#hasMoved = false;
     for (let outcome = 0; outcome < OUTCOMES; outcome += 1) {
       const now = Atomics.load(this.#words, outcome) >>> 0;
+      if (now === this.#seen[outcome]) continue;
+      this.#hasMoved = true;
       this.totals[outcome]! += (now - this.#seen[outcome]!) >>> 0;
       this.#seen[outcome] = now;
     }
-    this.#histogram.read(visit);
+    if (hadMoved || this.#hasMoved) this.#histogram.read(visit);
   }
+}
+
+/** Whether anything was ever counted in a row. */
+export function isRowUsed(
+  region: SharedArrayBuffer,
+  tableByteOffset: number,
+  row: number,
+): boolean {
+  const words = new Int32Array(region, tableByteOffset + row * ROW_BYTES, OUTCOMES);
+  for (let outcome = 0; outcome < OUTCOMES; outcome += 1) {
+    if (Atomics.load(words, outcome) !== 0) return true;
+  }
+  return false;
 }

@@ -7,7 +7,7 @@ import { PlanSlots, type CompiledConfig } from './config/compile.ts';
 import type { Environment } from './config/environment.ts';
 import { FileWatch } from './config/file-watch.ts';
 import { loadFile, loadObject, type ConfigOverrides } from './config/load.ts';
-import type { Plan } from './config/plan.ts';
+import type { Plan, PlanAdmin } from './config/plan.ts';
 import { ConfigError } from './config/problem.ts';
 import { redactPlan } from './config/redact-plan.ts';
 import { Reloader, type PlanSource, type ReloadOutcome } from './config/reload.ts';
@@ -22,6 +22,8 @@ export interface GatewayEdge<Stats> {
   status(): Promise<readonly unknown[]>;
   stats(): Stats;
   readiness(): { readonly ready: boolean };
+  /** Counts what the gateway did. */
+  count(counter: 'RELOADS' | 'RELOADS_FAILED'): void;
   drainAndStop(timeoutMs: number): Promise<void>;
 }
 
@@ -32,10 +34,10 @@ export interface GatewayAdmin {
 }
 
 /** How the parts are made. */
-export interface GatewayParts<Stats> {
-  edge(plan: Plan, logger: Logger): GatewayEdge<Stats>;
+export interface GatewayParts<Stats, Front extends GatewayEdge<Stats> = GatewayEdge<Stats>> {
+  edge(plan: Plan, logger: Logger): Front;
   /** Called if the settings have `admin`. Null: this build has none. */
-  admin(plan: Plan, edge: GatewayEdge<Stats>, logger: Logger): GatewayAdmin | null;
+  admin(plan: PlanAdmin, edge: Front, logger: Logger): GatewayAdmin | null;
 }
 
 export interface GatewayOptions {
@@ -67,16 +69,16 @@ export interface GatewayStatus {
 
 type Phase = 'new' | 'running' | 'closed';
 
-export class Gateway<Stats> {
+export class Gateway<Stats, Front extends GatewayEdge<Stats> = GatewayEdge<Stats>> {
   readonly #options: GatewayOptions;
-  readonly #parts: GatewayParts<Stats>;
+  readonly #parts: GatewayParts<Stats, Front>;
   readonly #slots = new PlanSlots();
   readonly #logger: Logger;
   readonly #file: string | null;
   readonly #reloader: Reloader;
   readonly #notices: readonly string[];
   #source: PlanSource;
-  #edge: GatewayEdge<Stats>;
+  #edge: Front;
   #admin: GatewayAdmin | null = null;
   /** What `start` got. */
   #bound: { readonly listen: Bound; readonly admin: Bound | null } | null = null;
@@ -85,7 +87,11 @@ export class Gateway<Stats> {
   #closing: Promise<void> | null = null;
 
   /** @throws ConfigError with every problem of the settings */
-  constructor(config: string | ConfigInput, options: GatewayOptions, parts: GatewayParts<Stats>) {
+  constructor(
+    config: string | ConfigInput,
+    options: GatewayOptions,
+    parts: GatewayParts<Stats, Front>,
+  ) {
     this.#options = options;
     this.#parts = parts;
     this.#file = typeof config === 'string' ? config : null;
@@ -121,7 +127,7 @@ export class Gateway<Stats> {
     }
     try {
       const bound = await this.#edge.start();
-      this.#admin = plan.admin === null ? null : this.#parts.admin(plan, this.#edge, this.#logger);
+      this.#admin = plan.admin && this.#parts.admin(plan.admin, this.#edge, this.#logger);
       const admin = (await this.#admin?.start()) ?? null;
       if (plan.admin !== null && admin === null)
         this.#logger.warn('this build has no admin listener');
@@ -159,9 +165,11 @@ export class Gateway<Stats> {
     try {
       const outcome = await this.#reloader.reload(source);
       this.#source = source;
+      this.#edge.count('RELOADS');
       this.#logReload(outcome);
       return outcome;
     } catch (error) {
+      this.#edge.count('RELOADS_FAILED');
       const problems =
         error instanceof ConfigError ? error.problems : [{ message: messageOf(error) }];
       this.#logger.error({ problems }, 'new settings were not taken, the old ones stay');
@@ -169,7 +177,7 @@ export class Gateway<Stats> {
     }
   }
 
-  /** Counts of the edge. */
+  /** The edge's counts, and all calls since the start by upstream and tool. */
   stats(): Stats {
     return this.#edge.stats();
   }

@@ -10,19 +10,32 @@ import { randomBytes } from 'node:crypto';
 import { createClock } from '../../shared/clock.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ControlSessionKey, FromShardMessage } from '../../shared/control-message.ts';
+import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import { CounterBlock } from '../../shared/counter-cell.ts';
 import { Doorbell } from '../../shared/doorbell.ts';
 import { ExchangeCells } from '../../shared/exchange-cell.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
 import { PlanCell } from '../../shared/plan-cell.ts';
-import { createRegion, layoutRegion, shardThread } from '../../shared/region-descriptor.ts';
+import {
+  RATE_LIMIT_TABLE,
+  SEED_WORDS,
+  formatRateLimits,
+  rateLimitTableBytes,
+} from '../../shared/rate-limit-descriptor.ts';
+import { createRegion, layoutRegion, regionTable, shardThread } from '../../shared/region-descriptor.ts';
 import type { RegionLayout, RegionShape } from '../../shared/region-descriptor.ts';
 import { RingReader } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
 import type { Plan } from '../config/plan.ts';
+import { callStats } from '../observe/call-stats.ts';
+import { Scrape } from '../observe/scrape.ts';
+import type { EdgeGauges } from '../observe/scrape.ts';
 import { BodyBudget } from './body-budget.ts';
 import { drain } from './drain.ts';
+import { logShardLine } from './edge-logger.ts';
 import type { EdgeLogger } from './edge-logger.ts';
+import type { EdgeCounter, EdgeStats, Readiness } from './edge-state.ts';
+import { healthDocument } from './health.ts';
 import { HttpAcceptor } from './http-acceptor.ts';
 import type { DocumentSource, EdgeDocument } from './http-acceptor.ts';
 import { createHttpServer } from './http-server.ts';
@@ -34,7 +47,7 @@ import { ShardPicker } from './shard-picker.ts';
 import { ShardProxy } from './shard-proxy.ts';
 import type { ShardResourceLimits } from './shard-run.ts';
 import { ShardSupervisor, TICK_MS } from './shard-supervisor.ts';
-import type { ShardPhase, SupervisorHooks } from './shard-supervisor.ts';
+import type { SupervisorHooks } from './shard-supervisor.ts';
 import { StatusAsker } from './status-asker.ts';
 
 const SESSION_KEY_BYTES = 32;
@@ -66,36 +79,13 @@ export interface EdgeOptions {
   /** A client that does not read while bytes wait for it is dropped after this. */
   readonly slowClientMs?: number;
   readonly onShardEvent?: (event: ShardEvent) => void;
-  /** What shards say that the edge itself has no use for: labels. */
-  readonly onShardMessage?: (shard: number, message: FromShardMessage<unknown>) => void;
-}
-
-export interface ShardReadiness {
-  readonly index: number;
-  readonly phase: ShardPhase;
-  readonly generation: number;
-  readonly restarts: number;
-  readonly openExchanges: number;
-}
-
-export interface Readiness {
-  /** Every shard runs and nothing is being stopped. */
-  readonly ready: boolean;
-  readonly shards: readonly ShardReadiness[];
-}
-
-export interface EdgeStats {
-  readonly openExchanges: number;
-  /** Request body bytes held by the edge. */
-  readonly bodyBytes: number;
-  /** Clients whose socket is full and takes nothing. */
-  readonly stalledSockets: number;
-  readonly planNumber: number;
 }
 
 export class Edge implements SupervisorHooks<unknown> {
   readonly region: SharedArrayBuffer;
   readonly layout: RegionLayout;
+  /** All numbers, for whoever shows them. */
+  readonly scrape: Scrape;
   readonly #options: EdgeOptions;
   readonly #clock: Clock;
   readonly #counters: CounterBlock;
@@ -111,13 +101,19 @@ export class Edge implements SupervisorHooks<unknown> {
   #server: HttpServer | null = null;
   #ticker: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | null = null;
+  #lastTickMs = 0;
 
   constructor(plan: Plan, options: EdgeOptions) {
     this.#plan = plan;
     this.#options = options;
     this.#clock = options.clock ?? createClock(performance, performance.timeOrigin);
-    this.layout = layoutRegion({ ...options.region, shards: plan.shards });
+    this.layout = layoutRegion(regionShape(plan, options.region));
     this.region = createRegion(this.layout);
+    const limits = regionTable(this.layout, RATE_LIMIT_TABLE);
+    const seed = new Uint32Array(Uint8Array.from(randomBytes(SEED_WORDS * 4)).buffer);
+    const { rateLimitKeysMax } = plan.limits;
+    formatRateLimits(this.region, limits.offset, rateLimitKeysMax, plan.shards, seed);
+    this.scrape = new Scrape(this.region, this.layout, plan, () => this.#gauges());
     this.#counters = new CounterBlock(this.region, this.layout.counters[0]!);
     this.#planCell = new PlanCell(this.region, this.layout.plan);
     this.#budget = new BodyBudget(plan.limits.bodyBudgetBytes);
@@ -153,6 +149,7 @@ export class Edge implements SupervisorHooks<unknown> {
     try {
       this.#planCell.publish(this.#plan.number);
       this.#pump.start();
+      this.#lastTickMs = this.#clock.nowMs();
       this.#ticker = setInterval(() => this.#tick(), TICK_MS);
       await this.#supervisor.start();
       this.#server = await createHttpServer(this.#serverOptions());
@@ -177,6 +174,7 @@ export class Edge implements SupervisorHooks<unknown> {
       this.#plan = plan;
       this.#planCell.publish(plan.number);
       this.#acceptor.setPlan(plan);
+      this.scrape.setPlan(plan);
     });
     this.#supervisor.postAll({ kind: 'logLevel', level: plan.log.level });
   }
@@ -187,12 +185,24 @@ export class Edge implements SupervisorHooks<unknown> {
   }
 
   stats(): EdgeStats {
-    return {
-      openExchanges: this.openExchanges,
-      bodyBytes: this.#budget.bytes,
-      stalledSockets: this.#shards.reduce((sum, shard) => sum + shard.writer.stalledCount, 0),
-      planNumber: this.#plan.number,
-    };
+    const { openExchanges, bodyBytes, stalledSockets } = this.#gauges();
+    const calls = this.scrape.calls().map(callStats);
+    return { openExchanges, bodyBytes, stalledSockets, planNumber: this.#plan.number, calls };
+  }
+
+  /** The settings in force, secrets and all. */
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  /** The HTTP server that carries the main listener; empty before it listens. */
+  get httpServer(): string {
+    return this.#server?.implementation ?? '';
+  }
+
+  /** Counts what happened on this thread, outside of the edge. */
+  count(counter: EdgeCounter): void {
+    this.#counters.add(COUNTERS[counter].id);
   }
 
   get openExchanges(): number {
@@ -245,6 +255,8 @@ export class Edge implements SupervisorHooks<unknown> {
     this.#readToEnd(pumped);
     pumped.proxy.detach();
     const orphans = pumped.writer.failAll('SHARD_LOST');
+    this.#counters.add(COUNTERS.EXCHANGES_ORPHANED.id, orphans);
+    this.scrape.onShardGone(shard);
     this.#options.logger.warn({ shard, generation, orphans }, 'answered for a lost shard');
     this.#options.onShardEvent?.({ kind: 'lost', shard, generation });
   }
@@ -259,10 +271,12 @@ export class Edge implements SupervisorHooks<unknown> {
         this.#asker.onAnswer(shard, message.ask, message.status);
         return;
       case 'log':
-        this.#log(shard, message);
+        logShardLine(this.#options.logger, shard, message);
         return;
-      default:
-        this.#options.onShardMessage?.(shard, message);
+      case 'label':
+        this.scrape.onLabel(shard, message.slot, message.upstream, message.name);
+        return;
+      default: // the supervisor's
     }
   }
 
@@ -328,27 +342,24 @@ export class Edge implements SupervisorHooks<unknown> {
   #tick(): void {
     this.#supervisor.tick();
     const nowMs = this.#clock.nowMs();
+    this.scrape.poll(nowMs - this.#lastTickMs - TICK_MS);
+    this.#lastTickMs = nowMs;
     const limitMs = this.#options.slowClientMs ?? SLOW_CLIENT_MS;
     for (const shard of this.#shards) shard.writer.dropSlowClients(nowMs, limitMs);
   }
 
   #document(path: string): EdgeDocument | null {
-    if (path === '/healthz') return { status: 200, contentType: 'text/plain', body: HEALTHY };
-    if (path === '/readyz') {
-      const readiness = this.readiness();
-      const body = new TextEncoder().encode(JSON.stringify(readiness));
-      return { status: readiness.ready ? 200 : 503, contentType: 'application/json', body };
-    }
-    return this.#options.documents?.(path) ?? null;
+    const health = healthDocument(path, () => this.readiness());
+    if (health === null) return this.#options.documents?.(path) ?? null;
+    this.count('ADMIN_REQUESTS');
+    return health;
   }
 
-  #log(shard: number, message: FromShardMessage<unknown> & { readonly kind: 'log' }): void {
-    const { logger } = this.#options;
-    const fields = { ...message.fields, shard };
-    if (message.level === 'error') logger.error(fields, message.message);
-    else if (message.level === 'warn') logger.warn(fields, message.message);
-    else if (message.level === 'info') logger.info(fields, message.message);
-    else logger.debug(fields, message.message);
+  #gauges(): EdgeGauges {
+    const { ready: isReady, shards } = this.readiness();
+    const stalledSockets = this.#shards.reduce((sum, { writer }) => sum + writer.stalledCount, 0);
+    const { openExchanges } = this;
+    return { isReady, shards, openExchanges, bodyBytes: this.#budget.bytes, stalledSockets };
   }
 
   async #drainAndStop(timeoutMs: number): Promise<void> {
@@ -379,5 +390,4 @@ export class Edge implements SupervisorHooks<unknown> {
   }
 }
 
-const HEALTHY = new TextEncoder().encode('ok\n');
 const STOP_TIMEOUT_MS = 5000;
