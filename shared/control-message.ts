@@ -67,7 +67,7 @@ export type ToShardMessage<Plan> =
   | { readonly kind: 'logLevel'; readonly level: ControlLogLevel }
   /** Answer `status` with the same number. */
   | { readonly kind: 'statusAsk'; readonly ask: number }
-  /** End listen streams, finish what runs, open nothing new towards upstreams but for it. */
+  /** End listen streams and finish what runs. Exchanges may still come, over connections that live on. */
   | { readonly kind: 'drain' }
   /** Close links, end child processes, post `stopped`, let the task's promise resolve. */
   | { readonly kind: 'stop' };
