@@ -114,19 +114,41 @@ export class RequestView implements CredentialSpans {
     return next === end || this.bytes[next] === 0x3b || this.bytes[next] === 0x20;
   }
 
-  /** Whether Accept lists a media type, or everything. `lowerType` is lower case. */
-  accepts(lowerType: Buffer): boolean {
-    const { open } = this;
-    if (!open.find(HEADER_ACCEPT)) return false;
-    const { valueStart: start, valueEnd: end } = open;
-    const at = this.bytes.subarray(start, end).indexOf(lowerType);
-    if (at >= 0) return true;
-    const text = this.bytes.toString('latin1', start, end).toLowerCase();
-    return text.includes(lowerType.toString('latin1', 0, lowerType.length)) || text.includes('*/*');
+  /** Whether Accept lists event streams (or everything). */
+  acceptsEvents(): boolean {
+    return (this.#accepted() & ACCEPTS_EVENTS) !== 0;
   }
+
+  /** Whether Accept lists JSON (or everything). */
+  acceptsJson(): boolean {
+    return (this.#accepted() & ACCEPTS_JSON) !== 0;
+  }
+
+  /** Clients send the same field every time: what the last one meant is remembered with its bytes. */
+  #accepted(): number {
+    const { open, bytes } = this;
+    if (!open.find(HEADER_ACCEPT)) return 0;
+    const { valueStart: start, valueEnd: end } = open;
+    const last = this.#lastAccept;
+    if (end - start === last.length) {
+      let i = 0;
+      while (i < last.length && bytes[start + i] === last[i]) i += 1;
+      if (i === last.length) return this.#lastAccepted;
+    }
+    const text = bytes.toString('latin1', start, end).toLowerCase();
+    const isAny = text.includes('*/*');
+    this.#lastAccept = Buffer.from(bytes.subarray(start, end));
+    this.#lastAccepted =
+      (isAny || text.includes('text/event-stream') ? ACCEPTS_EVENTS : 0) |
+      (isAny || text.includes('application/json') ? ACCEPTS_JSON : 0);
+    return this.#lastAccepted;
+  }
+  #lastAccept: Buffer = EMPTY;
+  #lastAccepted = 0;
 }
 
-export const EVENT_STREAM_TYPE = Buffer.from('text/event-stream', 'latin1');
-export const JSON_TYPE = Buffer.from('application/json', 'latin1');
+const ACCEPTS_EVENTS = 1;
+const ACCEPTS_JSON = 2;
+const JSON_TYPE = Buffer.from('application/json', 'latin1');
 const AUTHORIZATION = Buffer.from('authorization', 'latin1');
 const EMPTY = Buffer.alloc(0);

@@ -97,7 +97,7 @@ describe('a merged list', () => {
     const seen: string[] = [];
     let cursor: string | null = null;
     do {
-      const next = page(cursor)!;
+      const next: NonNullable<ReturnType<typeof page>> = page(cursor)!;
       seen.push(...next.tools.map(({ name }) => name));
       cursor = next.nextCursor ?? null;
     } while (cursor !== null);

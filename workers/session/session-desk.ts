@@ -7,7 +7,6 @@ import type { Exchange } from '../exchange.ts';
 import type { Replier } from '../reply.ts';
 import { replyFields } from '../reply-fields.ts';
 import type { ReplyFields } from '../reply-fields.ts';
-import { EVENT_STREAM_TYPE } from '../request-view.ts';
 import type { RequestView } from '../request-view.ts';
 import type { ShardContext } from '../shard-context.ts';
 import { HttpUpstream } from '../upstream/http-upstream.ts';
@@ -110,7 +109,7 @@ export class SessionDesk {
   /** GET: the standalone stream of a session (2025-03-26 and later, Streamable HTTP). */
   openStream(exchange: Exchange): void {
     const { view, replier, upstreams } = this.#parts;
-    if (!view.accepts(EVENT_STREAM_TYPE)) {
+    if (!view.acceptsEvents()) {
       replier.fault(
         exchange,
         'NOT_ACCEPTABLE',

@@ -14,7 +14,6 @@ import type { Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
 import { METHOD_INITIALIZE } from '../../src/protocol/methods.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Replier } from '../reply.ts';
-import { JSON_TYPE } from '../request-view.ts';
 import type { RequestView } from '../request-view.ts';
 import type { SessionTable } from '../session/session-table.ts';
 import { DONE, NEXT } from '../stage.ts';
@@ -54,6 +53,10 @@ export class Classify implements Stage {
       replier.fault(exchange, fault, detail, data, null, message);
       return DONE;
     }
+    if (exchange.batch !== null && classification.era === ERA_MODERN) {
+      replier.fault(exchange, 'BATCH_REFUSED');
+      return DONE;
+    }
     this.#count(record.kind, classification.era === ERA_MODERN ? ERA_MODERN_CELL : ERA_LEGACY_CELL);
     if (record.metaProgressTokenStart >= 0) {
       const { metaProgressTokenStart: start, metaProgressTokenEnd: end } = record;
@@ -76,7 +79,7 @@ export class Classify implements Stage {
     const { view, replier } = this.#parts;
     // Members of a batch came with the batch's session.
     if (exchange.batch !== null) return NEXT;
-    if (!exchange.acceptsEvents || !view.accepts(JSON_TYPE)) {
+    if (!exchange.acceptsEvents || !view.acceptsJson()) {
       replier.fault(exchange, 'NOT_ACCEPTABLE');
       return DONE;
     }

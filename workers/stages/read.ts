@@ -10,7 +10,6 @@ import { rewriteMessage } from '../../src/protocol/jsonrpc/rewrite.ts';
 import type { EdgeProxy } from '../edge-proxy.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Replier } from '../reply.ts';
-import { EVENT_STREAM_TYPE } from '../request-view.ts';
 import type { RequestView } from '../request-view.ts';
 import { DONE, NEXT } from '../stage.ts';
 import type { Stage, Verdict } from '../stage.ts';
@@ -35,7 +34,7 @@ export function read(
           replier.fault(exchange, 'MEDIA_TYPE_UNSUPPORTED');
           return DONE;
         }
-        exchange.acceptsEvents = view.accepts(EVENT_STREAM_TYPE);
+        exchange.acceptsEvents = view.acceptsEvents();
       }
       const record = view.peek;
       let verdict = peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, record);

@@ -30,6 +30,10 @@ import type { HttpUpstreamSession } from './http-session.ts';
 
 /** Error bodies of upstreams are read up to this, to find a JSON-RPC error in them. */
 const ERROR_BODY_MAX = 64 * 1024;
+/** Room for the usual request, so that the first one is rarely too small for the next. */
+const REQUEST_BYTES_MIN = 1024;
+/** A pooled call keeps a buffer up to this size. */
+const REQUEST_BYTES_KEPT = 8 * 1024;
 
 /**
  * One JSON-RPC message posted to an HTTP upstream, and its answer: a JSON body or an event stream.
@@ -44,10 +48,16 @@ export class HttpUpstreamCall
   /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
   request: Buffer = EMPTY;
   bodyAt = 0;
+  requestEnd = 0;
+  /** Comes back to its upstream for another client's call once its answer has ended. */
+  isPooled = false;
   upSession: HttpUpstreamSession | null = null;
   /** Header line of our own credential, for a second sending. */
   credential: Buffer = EMPTY;
+  /** Sent again because the connection was lost before it left. */
   isResent = false;
+  /** Sent again because the upstream forgot the session; a restarted upstream causes both. */
+  isSessionRenewed = false;
   /** Nothing is expected but an empty 202. */
   isNotification = false;
   isResendable = false;
@@ -80,7 +90,7 @@ export class HttpUpstreamCall
     this.#handle = this.#upstream.client.send(
       request,
       0,
-      request.length,
+      this.requestEnd,
       this,
       0,
       this.isResendable,
@@ -104,7 +114,7 @@ export class HttpUpstreamCall
     if (this.isNotification) return true;
     if (this.#parser !== null) return this.#parser.push(bytes, start, end);
     if (this.#stream !== null) return this.#pass(bytes, start, end);
-    if (this.#heldBytes === 0 && this.#expected === end - start && this.#isWhole()) {
+    if (this.#heldBytes === 0 && this.#expected === end - start && this.#isMessage()) {
       this.#isDispatched = true;
       this.#dispatchWhole(bytes, start, end);
       return true;
@@ -121,10 +131,34 @@ export class HttpUpstreamCall
       this.#endPassing();
       return;
     } else if (!this.#isDispatched && listener !== null) {
-      this.#dispatchWhole(this.#held, 0, this.#heldBytes);
+      const goesOn = this.#dispatchWhole(this.#held, 0, this.#heldBytes);
+      if (goesOn) return;
     }
     // Still listening: the stream or body ended without the response.
     if (this.listener !== null) this.fault('UPSTREAM_CLOSED', ANSWERED, 'ended without a response');
+    // Nobody knows the call any more: the exchange let go of it when it was settled.
+    else if (this.isPooled && !this.isResent) this.#upstream.release(this);
+  }
+
+  /** A buffer of at least so many bytes for the request; the one of the last use where it is enough. */
+  reserve(bytes: number): Buffer {
+    if (this.request.length < bytes) {
+      this.request = Buffer.allocUnsafeSlow(Math.max(REQUEST_BYTES_MIN, bytes));
+    }
+    return this.request;
+  }
+
+  /** Ready for another client's call. A large buffer is let go. */
+  recycle(): void {
+    this.upSession = null;
+    this.session = null;
+    this.exchange = null;
+    this.credential = EMPTY;
+    this.serverRequests = 0;
+    this.sessionIdHeader = null;
+    this.#held = EMPTY;
+    this.#heldBytes = 0;
+    if (this.request.length > REQUEST_BYTES_KEPT) this.request = EMPTY;
   }
 
   onFailure(kind: HttpFailureKind, executed: HttpExecuted): void {
@@ -200,17 +234,20 @@ export class HttpUpstreamCall
     if (listener !== null) listener.onFault(this, code, executed, detail);
   }
 
-  #isWhole(): boolean {
-    return this.#contentType === CONTENT_JSON || this.httpStatus >= 300;
+  /** An answer proper need not wait for `onEnd`; any other may mean that this call is sent again. */
+  #isMessage(): boolean {
+    return this.#contentType === CONTENT_JSON && this.httpStatus === 200;
   }
 
-  /** All of a plain body is there. */
-  #dispatchWhole(bytes: Buffer, start: number, end: number): void {
-    const { httpStatus } = this;
-    if (this.listener === null) return;
-    if (httpStatus === 200 && this.#contentType === CONTENT_JSON) {
-      this.#upstream.onMessage(this, bytes, start, end);
-    } else this.#upstream.onStatus(this, bytes, start, end, this.#contentType === CONTENT_JSON);
+  /** All of a plain body is there. True: the call goes on, with another request. */
+  #dispatchWhole(bytes: Buffer, start: number, end: number): boolean {
+    if (this.listener === null) return false;
+    if (!this.#isMessage()) {
+      const isJson = this.#contentType === CONTENT_JSON;
+      return this.#upstream.onStatus(this, bytes, start, end, isJson);
+    }
+    this.#upstream.onMessage(this, bytes, start, end);
+    return false;
   }
 
   #hold(bytes: Buffer, start: number, end: number): boolean {

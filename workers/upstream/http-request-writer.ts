@@ -9,8 +9,6 @@ const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
 const MODERN_VERSION = 'MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: ';
 const NO_LINES = Buffer.alloc(0);
 
-/** Scratch for one body at a time; a larger one gets a buffer of its own. */
-const SCRATCH_BYTES = 64 * 1024;
 const LENGTH_DIGITS_MAX = 10;
 
 /**
@@ -21,7 +19,6 @@ export class HttpRequestWriter {
   readonly #post: Buffer;
   readonly #get: Buffer;
   readonly #delete: Buffer;
-  readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
   readonly #methodLines: (Buffer | undefined)[] = [];
 
   constructor(post: Buffer, get: Buffer, remove: Buffer) {
@@ -30,24 +27,21 @@ export class HttpRequestWriter {
     this.#delete = remove;
   }
 
-  /** A client's call. */
+  /** A client's call: head and body go straight into the call's own buffer. */
   call(call: HttpUpstreamCall, session: HttpUpstreamSession | null, outgoing: Outgoing): void {
     outgoing.idToken = call.idToken;
-    const room = outgoing.bytesMax();
-    const body = room <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafe(room);
-    const bodyBytes = outgoing.write(body, 0);
-    if (session !== null) {
-      this.#assemble(call, session.head, outgoing.credential, NO_LINES, body, bodyBytes);
-      return;
-    }
-    this.#assemble(
-      call,
-      this.#methodLine(outgoing.methodId),
-      outgoing.credential,
-      this.#nameLines(outgoing),
-      body,
-      bodyBytes,
-    );
+    const bodyBytes = outgoing.prepare();
+    const at =
+      session !== null
+        ? this.#head(call, session.head, outgoing.credential, NO_LINES, bodyBytes)
+        : this.#head(
+            call,
+            this.#methodLine(outgoing.methodId),
+            outgoing.credential,
+            this.#nameLines(outgoing),
+            bodyBytes,
+          );
+    call.requestEnd = outgoing.writePrepared(call.request, at);
   }
 
   /** A message of our own; `head` holds further header lines. */
@@ -84,11 +78,12 @@ export class HttpRequestWriter {
       Buffer.from('content-length: 0\r\n\r\n', 'latin1'),
     ]);
     call.bodyAt = call.request.length;
+    call.requestEnd = call.bodyAt;
   }
 
   /** The same body under another session. */
   readdress(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
-    const body = call.request.subarray(call.bodyAt);
+    const body = Buffer.from(call.request.subarray(call.bodyAt, call.requestEnd));
     this.#assemble(call, session.head, call.credential, NO_LINES, body, body.length);
   }
 
@@ -123,28 +118,41 @@ export class HttpRequestWriter {
     body: Buffer,
     bodyBytes: number,
   ): void {
-    const prefix = this.#post;
-    const room =
-      prefix.length +
-      first.length +
-      second.length +
-      third.length +
-      CONTENT_LENGTH.length +
-      LENGTH_DIGITS_MAX +
-      HEAD_END.length +
-      bodyBytes;
-    const out = Buffer.allocUnsafe(room);
-    let at = prefix.copy(out, 0);
-    at += first.copy(out, at);
-    at += second.copy(out, at);
-    at += third.copy(out, at);
-    at += CONTENT_LENGTH.copy(out, at);
-    at = writeDigits(out, at, bodyBytes);
-    at += HEAD_END.copy(out, at);
-    call.bodyAt = at;
-    at += body.copy(out, at, 0, bodyBytes);
-    call.request = out.subarray(0, at);
+    const at = this.#head(call, first, second, third, bodyBytes);
+    call.requestEnd = at + body.copy(call.request, at, 0, bodyBytes);
   }
+
+  /** Writes the head of a request with a body of that size; returns where the body goes. */
+  #head(
+    call: HttpUpstreamCall,
+    first: Buffer,
+    second: Buffer,
+    third: Buffer,
+    bodyBytes: number,
+  ): number {
+    const prefix = this.#post;
+    const headBytes = prefix.length + first.length + second.length + third.length;
+    const room =
+      headBytes + CONTENT_LENGTH.length + LENGTH_DIGITS_MAX + HEAD_END.length + bodyBytes;
+    const out = call.reserve(room);
+    out.set(prefix, 0);
+    let at = prefix.length;
+    at = append(out, at, first);
+    at = append(out, at, second);
+    at = append(out, at, third);
+    at = append(out, at, CONTENT_LENGTH);
+    at = writeDigits(out, at, bodyBytes);
+    at = append(out, at, HEAD_END);
+    call.bodyAt = at;
+    return at;
+  }
+}
+
+function append(out: Buffer, at: number, lines: Buffer): number {
+  const { length } = lines;
+  // A loop beats a call into the platform for lines of this length.
+  for (let i = 0; i < length; i += 1) out[at + i] = lines[i] as number;
+  return at + length;
 }
 
 function writeDigits(out: Buffer, at: number, value: number): number {

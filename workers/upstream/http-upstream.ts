@@ -12,6 +12,7 @@ import type {
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
+import { CALL_ID_DIGITS } from './call-id.ts';
 import type { CallListener, UpstreamCall } from './call.ts';
 import type { UpstreamDescription } from './description.ts';
 import { HttpAnswers } from './http-answers.ts';
@@ -29,6 +30,8 @@ import type { JsonObject, Readiness } from './upstream.ts';
 
 /** Calls that may wait for a connection of one upstream on one shard. */
 const QUEUE_MAX = 2048;
+/** Call objects kept for reuse. */
+const POOL_MAX = 256;
 const CONNECT_HEADER_BYTES_MAX = 16 * 1024;
 /** A call that makes progress may last this many times its timeout. */
 const PROGRESS_CAP_FACTOR = 10;
@@ -46,6 +49,7 @@ export class HttpUpstream extends Upstream {
   readonly #handshake: HttpHandshake;
   readonly #sessions: HttpSessions;
   readonly #answers: HttpAnswers;
+  readonly #pool: HttpUpstreamCall[] = [];
   #running = 0;
   #ownStream: HttpEventStream | null = null;
 
@@ -229,8 +233,8 @@ export class HttpUpstream extends Upstream {
     start: number,
     end: number,
     isJson: boolean,
-  ): void {
-    this.#answers.onStatus(call, bytes, start, end, isJson);
+  ): boolean {
+    return this.#answers.onStatus(call, bytes, start, end, isJson);
   }
 
   onPosted(call: HttpUpstreamCall): void {
@@ -245,6 +249,19 @@ export class HttpUpstream extends Upstream {
 
   onGiveUp(call: HttpUpstreamCall, reason: number): void {
     this.#answers.onGiveUp(call, reason);
+  }
+
+  /** The call's answer has ended and nobody refers to it. */
+  release(call: HttpUpstreamCall): void {
+    call.recycle();
+    if (this.#pool.length < POOL_MAX) this.#pool.push(call);
+  }
+
+  #newPooled(): HttpUpstreamCall {
+    const call = new HttpUpstreamCall(this);
+    call.idToken = Buffer.allocUnsafeSlow(CALL_ID_DIGITS);
+    call.isPooled = true;
+    return call;
   }
 
   onSettled(call: HttpUpstreamCall): void {
@@ -277,8 +294,7 @@ export class HttpUpstream extends Upstream {
     session: HttpUpstreamSession | null,
     listener: CallListener,
   ): UpstreamCall | null {
-    const call = new HttpUpstreamCall(this);
-    call.idToken = Buffer.allocUnsafe(16);
+    const call = this.#pool.pop() ?? this.#newPooled();
     this.shard.callIds.next(call.idToken);
     call.exchange = outgoing.exchange;
     call.session = outgoing.exchange?.session ?? null;

@@ -75,18 +75,29 @@ export class Outgoing {
     return this.#peek?.hasLineBreak === 1 ? singleLineBytes(size) + size : size;
   }
 
-  /** Writes the message; returns the index after it. */
-  write(out: Buffer, at: number): number {
+  /** Decides all edits; returns exactly how many bytes `writePrepared` will write. */
+  prepare(): number {
     const splice = this.#splice;
     const peek = this.#peek;
-    if (peek === null) return at;
     splice.reset();
+    if (peek === null) return 0;
     replaceId(splice, peek, this.idToken, 0, this.idToken.length);
     replaceMetaProgressToken(splice, peek, this.idToken);
     if (this.#ownName !== null) replaceName(splice, peek, this.#ownName);
     if (this.#cutsEnvelope) cutEnvelope(splice, this.#bytes, peek);
     if (this.envelope !== null) addEnvelope(splice, this.#bytes, peek, this.envelope);
-    return splice.write(this.#bytes, this.#start, this.#end, out, at);
+    return splice.size(this.#start, this.#end);
+  }
+
+  /** Writes what `prepare` has measured; returns the index after it. */
+  writePrepared(out: Buffer, at: number): number {
+    return this.#splice.write(this.#bytes, this.#start, this.#end, out, at);
+  }
+
+  /** Writes the message; returns the index after it. */
+  write(out: Buffer, at: number): number {
+    this.prepare();
+    return this.writePrepared(out, at);
   }
 
   /** The same as one line, for wires that are read by lines. */
