@@ -1,0 +1,9 @@
+/** All scenarios, in the order in which they run. */
+import type { Scenario } from './scenario.ts';
+import { http } from './scenarios/http.ts';
+import { idle } from './scenarios/idle.ts';
+import { scaling } from './scenarios/scaling.ts';
+import { single } from './scenarios/single.ts';
+import { events, large, setup, stdio } from './scenarios/variants.ts';
+
+export const SCENARIOS: readonly Scenario[] = [http, single, stdio, events, large, setup, scaling, idle]; // prettier-ignore

@@ -1,0 +1,98 @@
+/**
+ * The upstream of the measurements, a process of its own: an MCP server of 2026-07-28 that answers
+ * from constants. On uWebSockets.js where that is installed, so that it costs less than what stands
+ * before it; on node:http elsewhere. Prints `stub on PORT`.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import { REPLY_EVENTS, REPLY_JSON, REPLY_NONE, REPLY_OPEN, stubReply } from './stub-reply.ts';
+
+const HOST = '127.0.0.1';
+
+interface UwsResponse {
+  writeStatus(status: string): UwsResponse;
+  writeHeader(name: string, value: string): UwsResponse;
+  write(text: string): boolean;
+  end(text?: string): UwsResponse;
+  endWithoutBody(): UwsResponse;
+  cork(run: () => void): UwsResponse;
+  onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): UwsResponse;
+  onAborted(handler: () => void): UwsResponse;
+}
+
+interface Uws {
+  App(): {
+    any(
+      pattern: string,
+      handler: (res: UwsResponse) => void,
+    ): {
+      listen(host: string, port: number, options: number, then: (token: unknown) => void): void;
+    };
+  };
+  us_socket_local_port(token: unknown): number;
+}
+
+const uws = loadUws();
+if (uws === null) serveNode();
+else serveUws(uws);
+
+function loadUws(): Uws | null {
+  const major = process.versions.node.split('.')[0] ?? '';
+  try {
+    const name = `@uwsjs/${process.platform}-${process.arch}-${major}`;
+    return createRequire(import.meta.url)(name) as Uws;
+  } catch {
+    return null;
+  }
+}
+
+function announce(port: number): void {
+  process.stdout.write(`stub on ${port}\n`);
+}
+
+function serveUws(module: Uws): void {
+  module
+    .App()
+    .any('/*', (res) => {
+      let held = '';
+      res.onAborted(() => undefined);
+      res.onData((chunk, isLast) => {
+        held += Buffer.from(chunk).toString('latin1');
+        if (isLast) res.cork(() => answerUws(res, held));
+      });
+    })
+    .listen(HOST, 0, 0, (token) => announce(module.us_socket_local_port(token)));
+}
+
+function answerUws(res: UwsResponse, text: string): void {
+  const { kind, body } = stubReply(text);
+  if (kind === REPLY_JSON) res.writeHeader('content-type', 'application/json').end(body);
+  else if (kind === REPLY_NONE) res.writeStatus('202 Accepted').endWithoutBody();
+  else {
+    res.writeHeader('content-type', 'text/event-stream').write(body);
+    if (kind === REPLY_EVENTS) res.end();
+  }
+}
+
+function serveNode(): void {
+  const server = createServer({ keepAliveTimeout: 600_000 }, (request, response) => {
+    let held = '';
+    request.setEncoding('latin1');
+    request.on('data', (text: string) => (held += text));
+    request.on('end', () => answerNode(request, response, held));
+  });
+  server.listen(0, HOST, () => announce((server.address() as AddressInfo).port));
+}
+
+function answerNode(_request: IncomingMessage, response: ServerResponse, text: string): void {
+  const { kind, body } = stubReply(text);
+  if (kind === REPLY_NONE) {
+    response.writeHead(202).end();
+  } else if (kind === REPLY_JSON) {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(body, 'latin1');
+  } else {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(body, 'latin1');
+    if (kind !== REPLY_OPEN) response.end();
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * The measurements: `npm run perf -- [options]`.
+ *
+ *   --quick            short rounds and small sizes: a look, not a result (kept in dist/perf-results/)
+ *   --only=a,b         only these scenarios (`--list` names them)
+ *   --seconds=N        length of one round, default 8
+ *   --rounds=N         default 5
+ *   --root=FOLDER      the gateway of another built repository
+ *   --write-docs       put the figures into docs/performance.md; with `--only=` nothing is measured
+ *
+ * Exits 1 when a gate failed, 2 when something is missing.
+ */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { describeMachine, missingTools, revision } from './load/machine.ts';
+import type { Scenario, ScenarioContext } from './load/scenario.ts';
+import { SCENARIOS } from './load/scenarios.ts';
+import { useGatewayFrom } from './load/servers.ts';
+import { PoolFiles } from './load/wrk.ts';
+import { writeDocs } from './report/document.ts';
+import { Progress } from './report/progress.ts';
+import type { ScenarioResult } from './report/result.ts';
+import { readResults, writeResults } from './report/results-folder.ts';
+import { isGateFailed, scenarioText } from './report/table.ts';
+
+const FULL = { seconds: 8, rounds: 5 };
+const QUICK = { seconds: 2, rounds: 3 };
+
+interface RunOptions {
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly isQuick: boolean;
+  readonly scenarios: readonly Scenario[];
+  readonly writeDocs: boolean;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`perf: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  let options: RunOptions | null;
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+  if (options === null) return 0;
+  const missing = missingTools();
+  if (missing.length > 0) {
+    process.stderr.write(`missing:\n${missing.map((one) => `  ${one}\n`).join('')}`);
+    return 2;
+  }
+  const head = { at: new Date().toISOString(), revision: revision(), machine: describeMachine() };
+  const scenarios = await runAll(options);
+  writeResults({ ...head, scenarios }, options.isQuick);
+  if (options.writeDocs) writeDocs(readResults());
+  const failed = scenarios.flatMap(({ ratios }) => ratios).filter(isGateFailed);
+  for (const { text } of failed) process.stdout.write(`gate failed: ${text}\n`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function runAll(options: RunOptions): Promise<ScenarioResult[]> {
+  const pools = new PoolFiles();
+  const progress = new Progress();
+  const results: ScenarioResult[] = [];
+  try {
+    for (const scenario of options.scenarios) {
+      const context: ScenarioContext = {
+        options,
+        pools,
+        progress: (text) => progress.show(`${scenario.name}: ${text}`),
+      };
+      context.progress('starting');
+      const { name, title } = scenario;
+      const outcome = await scenario.run(context);
+      const command = `npm run perf -- --only=${name}${options.isQuick ? ' --quick' : ''}`;
+      const empty = { subjects: [], ratios: [], figures: [], charts: [] };
+      results.push({ name, title, command, seconds: options.seconds, ...empty, ...outcome });
+      progress.clear();
+      process.stdout.write(`${scenarioText(results.at(-1) as ScenarioResult)}\n`);
+    }
+    return results;
+  } finally {
+    progress.clear();
+    pools.remove();
+  }
+}
+
+/** Null when only the list was wanted. */
+function readOptions(args: readonly string[]): RunOptions | null {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      root: { type: 'string' },
+      'write-docs': { type: 'boolean', default: false },
+    },
+  });
+  if (values.list) {
+    for (const { name, title } of SCENARIOS) process.stdout.write(`${name.padEnd(10)} ${title}\n`);
+    return null;
+  }
+  if (values.root !== undefined) useGatewayFrom(resolve(values.root));
+  const size = values.quick ? QUICK : FULL;
+  return {
+    seconds: wholeNumber('seconds', values.seconds, size.seconds),
+    rounds: wholeNumber('rounds', values.rounds, size.rounds),
+    isQuick: values.quick,
+    scenarios: choose(values.only),
+    writeDocs: values['write-docs'],
+  };
+}
+
+function choose(only: string | undefined): readonly Scenario[] {
+  if (only === undefined) return SCENARIOS.filter(({ isExtra }) => isExtra !== true);
+  const names = only.split(',').filter((name) => name !== '');
+  return names.map((name) => {
+    const found = SCENARIOS.find((one) => one.name === name);
+    if (found === undefined) throw new Error(`no such scenario: ${name} (--list names them)`);
+    return found;
+  });
+}
+
+function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 3600) {
+    throw new Error(`--${name} must be a whole number from 1 to 3600`);
+  }
+  return value;
+}
