@@ -6,7 +6,9 @@ import { ExchangeCells } from '../shared/exchange-cell.ts';
 import { InflightTable } from '../shared/inflight-table.ts';
 import { MetricTable } from '../shared/metric-table.ts';
 import { ProcessTable } from '../shared/process-table.ts';
-import { checkRegion, shardThread } from '../shared/region-descriptor.ts';
+import { RATE_LIMIT_TABLE } from '../shared/rate-limit-descriptor.ts';
+import { RateLimitTable } from '../shared/rate-limit-table.ts';
+import { checkRegion, regionTable, shardThread } from '../shared/region-descriptor.ts';
 import { RingWriter } from '../shared/ring-writer.ts';
 import { FrameWriter } from './frame-writer.ts';
 
@@ -17,6 +19,7 @@ export class ShardMemory {
   readonly cells: ExchangeCells;
   readonly metrics: MetricTable;
   readonly processes: ProcessTable;
+  readonly rateLimits: RateLimitTable;
   readonly edgeDoorbell: Doorbell;
   readonly #task: ShardTask<unknown>;
 
@@ -32,6 +35,8 @@ export class ShardMemory {
     this.cells = new ExchangeCells(region, layout.exchangeCells[shardIndex] as number);
     this.metrics = new MetricTable(region, layout.metrics[shardIndex] as number);
     this.processes = new ProcessTable(region, layout.processes);
+    const { offset } = regionTable(layout, RATE_LIMIT_TABLE);
+    this.rateLimits = new RateLimitTable(region, offset, shardIndex);
     this.edgeDoorbell = new Doorbell(region, layout.doorbells[0] as number);
   }
 

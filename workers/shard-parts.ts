@@ -23,6 +23,7 @@ import { PlanShelf } from './plan-shelf.ts';
 import { PolicyParts } from './policy-parts.ts';
 import { Pipeline } from './pipeline.ts';
 import { ANONYMOUS } from './policy/principal.ts';
+import { RateLimiter } from './policy/rate-limiter.ts';
 import { RelayServer } from './relay-server.ts';
 import { Replier } from './reply.ts';
 import { RequestView } from './request-view.ts';
@@ -37,6 +38,7 @@ import { authenticate } from './stages/authenticate.ts';
 import { authorize } from './stages/authorize.ts';
 import { Call } from './stages/call.ts';
 import { Classify } from './stages/classify.ts';
+import { limit } from './stages/limit.ts';
 import { read } from './stages/read.ts';
 import { route } from './stages/route.ts';
 import { serve } from './stages/serve.ts';
@@ -84,8 +86,9 @@ export class ShardParts {
     this.counters = counters;
     this.edgeFrames = memory.edgeFrames();
     this.edge = new EdgeProxy(this.edgeFrames, (exchange) => this.#onDone(exchange));
-    this.replier = new Replier(this.edge, (_exchange, code, detail) => {
+    this.replier = new Replier(this.edge, (exchange, code, detail) => {
       counters.add(COUNTERS.REFUSED.id + FAULTS[code].id);
+      this.labels.fault(exchange, code);
       logFault(log, code, detail);
     });
     this.policy = new PolicyParts(clock, log, counters);
@@ -144,6 +147,7 @@ export class ShardParts {
 
   #onDone(exchange: Exchange): void {
     exchange.session?.leave(exchange);
+    exchange.ownBatch?.close();
     this.desk.onStreamGone(exchange);
     this.listens.close(exchange);
     exchange.inUse = false;
@@ -162,10 +166,11 @@ function logFault(log: ShardLog, fault: FaultCode, detail: string): void {
 function buildPipeline(parts: ShardParts, clock: Clock): Pipeline {
   const { view, replier, edge, exchanges, counters, upstreams, labels } = parts;
   const waiter = new ListWaiter(parts.context, upstreams);
-  const messages = new ClientMessages(replier, upstreams, counters, parts.deadlines);
+  const messages = new ClientMessages(replier, upstreams, counters, parts.deadlines, labels);
   const lists = new ListMerge((slot) => upstreams.catalog(slot));
   const mirroring = new Mirroring();
   const { desk, face, listens, settle } = parts;
+  const limiter = new RateLimiter(parts.memory.rateLimits, clock, counters);
   return new Pipeline(
     { view, replier, edge, exchanges, messages, counters },
     {
@@ -179,6 +184,7 @@ function buildPipeline(parts: ShardParts, clock: Clock): Pipeline {
       request: [
         route(view, replier, upstreams, labels, waiter),
         authorize(view, replier, counters),
+        limit(view, replier, limiter),
         serve({ view, replier, face, desk, lists, waiter, listens, upstreams, counters }),
         new Call({
           view,
@@ -187,7 +193,6 @@ function buildPipeline(parts: ShardParts, clock: Clock): Pipeline {
           settle,
           counters,
           inflight: parts.memory.inflight,
-          labels,
           mirroring,
           resume: (exchange) => parts.pipeline.resume(exchange),
           fail: (exchange, code, detail) => parts.pipeline.fail(exchange, code, detail),

@@ -3,6 +3,7 @@ import { AccessRules } from './policy/access-rules.ts';
 import { Authenticator } from './policy/authenticator.ts';
 import type { AuthenticatorDeps } from './policy/authenticator.ts';
 import { Challenges } from './policy/challenge.ts';
+import { PlanLimits } from './policy/plan-limits.ts';
 import type { Principal } from './policy/principal.ts';
 import { UpstreamCredentials } from './policy/upstream-credentials.ts';
 import type { UpstreamCredentialsDeps } from './policy/upstream-credentials.ts';
@@ -32,6 +33,7 @@ export class ShardPlan {
   readonly access: AccessRules;
   /** Any route asks for scopes: lists depend on who asks. */
   readonly hasAccessRules: boolean;
+  readonly limits: PlanLimits;
   readonly challenges: Challenges;
   readonly credentials: UpstreamCredentials;
   /** Exchanges that began under it and have not ended. */
@@ -46,6 +48,9 @@ export class ShardPlan {
     this.hasAccessRules =
       plan.routes.some(({ access }) => access.requiredScopes.length > 0) ||
       (plan.defaultRoute?.access.requiredScopes.length ?? 0) > 0;
+    this.limits = new PlanLimits(plan, ({ upstream, kind, own }) =>
+      this.routes.exposedName(this.endpoint(0), upstream, kind, own),
+    );
     this.challenges = new Challenges(plan);
     this.credentials = new UpstreamCredentials(plan, deps.credentials);
     // Last: it takes references to key sets, which a plan that fails here must not hold.

@@ -16,13 +16,7 @@ import { Doorbell } from '../../shared/doorbell.ts';
 import { ExchangeCells } from '../../shared/exchange-cell.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
 import { PlanCell } from '../../shared/plan-cell.ts';
-import {
-  RATE_LIMIT_TABLE,
-  SEED_WORDS,
-  formatRateLimits,
-  rateLimitTableBytes,
-} from '../../shared/rate-limit-descriptor.ts';
-import { createRegion, layoutRegion, regionTable, shardThread } from '../../shared/region-descriptor.ts';
+import { shardThread } from '../../shared/region-descriptor.ts';
 import type { RegionLayout, RegionShape } from '../../shared/region-descriptor.ts';
 import { RingReader } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
@@ -35,6 +29,7 @@ import { drain } from './drain.ts';
 import { logShardLine } from './edge-logger.ts';
 import type { EdgeLogger } from './edge-logger.ts';
 import type { EdgeCounter, EdgeStats, Readiness } from './edge-state.ts';
+import { openRegion } from './edge-region.ts';
 import { healthDocument } from './health.ts';
 import { HttpAcceptor } from './http-acceptor.ts';
 import type { DocumentSource, EdgeDocument } from './http-acceptor.ts';
@@ -107,12 +102,9 @@ export class Edge implements SupervisorHooks<unknown> {
     this.#plan = plan;
     this.#options = options;
     this.#clock = options.clock ?? createClock(performance, performance.timeOrigin);
-    this.layout = layoutRegion(regionShape(plan, options.region));
-    this.region = createRegion(this.layout);
-    const limits = regionTable(this.layout, RATE_LIMIT_TABLE);
-    const seed = new Uint32Array(Uint8Array.from(randomBytes(SEED_WORDS * 4)).buffer);
-    const { rateLimitKeysMax } = plan.limits;
-    formatRateLimits(this.region, limits.offset, rateLimitKeysMax, plan.shards, seed);
+    const { region, layout } = openRegion(plan, options.region);
+    this.region = region;
+    this.layout = layout;
     this.scrape = new Scrape(this.region, this.layout, plan, () => this.#gauges());
     this.#counters = new CounterBlock(this.region, this.layout.counters[0]!);
     this.#planCell = new PlanCell(this.region, this.layout.plan);

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
+import type { RateLimitTool } from '../../shared/rate-limit-table.ts';
 import type { PlanUpstream } from '../../src/config/plan.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
+import type { LimitsByMethod } from '../policy/plan-limits.ts';
 
 /** What a routed name is: picks the routes that apply and the list it would stand in. */
 export const NAME_TOOL = 1;
@@ -11,7 +14,7 @@ export type NameKind = typeof NAME_TOOL | typeof NAME_RESOURCE | typeof NAME_PRO
 export const ROUTE_DEFAULT = -1;
 export const ROUTE_IMPLICIT = -2;
 
-/** Where one exposed name goes. Immutable but for the metric slot; cached per name and endpoint. */
+/** Where one exposed name goes. Immutable but for the metric slot and what limits keep with it; cached per name and endpoint. */
 export class NameRoute {
   readonly kind: NameKind;
   readonly upstream: PlanUpstream;
@@ -26,6 +29,14 @@ export class NameRoute {
   readonly nameLine: Buffer;
   /** Row of the metric table; -1 until the first call. */
   metricSlot: number;
+  /** The row is the name's own, or it will never have one. */
+  isMetricKnown: boolean;
+  /** 64 bits by which rate limits know the tool: equal in every shard, endpoint and plan. */
+  readonly limitLow: number;
+  readonly limitHigh: number;
+  /** Filled by the first call that is limited. */
+  limitTool: RateLimitTool | null;
+  limits: LimitsByMethod | null;
 
   constructor(
     kind: NameKind,
@@ -43,5 +54,12 @@ export class NameRoute {
     this.ownBytes = own === exposed ? null : Buffer.from(JSON.stringify(own).slice(1, -1));
     this.nameLine = Buffer.from(`Mcp-Name: ${encodeMirrored(own)}\r\n`, 'latin1');
     this.metricSlot = -1;
+    this.isMetricKnown = false;
+    // No upstream name holds U+0000, so no two pairs are one text.
+    const digest = createHash('sha256').update(`${upstream.name}\u0000${own}`).digest();
+    this.limitLow = digest.readInt32LE(0);
+    this.limitHigh = digest.readInt32LE(4);
+    this.limitTool = null;
+    this.limits = null;
   }
 }
