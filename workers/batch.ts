@@ -58,8 +58,21 @@ export class Batch {
     return true;
   }
 
+  /** The parent has ended (its client went away): what members still say goes nowhere. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Members whose answer is still to come. */
+  get open(): readonly Exchange[] {
+    return this.members.filter(({ replyState }) => replyState !== REPLY_DONE);
+  }
+
   onResponse(member: Exchange, response: Buffer): void {
-    if (this.parent.replyState === REPLY_DONE) return;
+    if (this.#isClosed) {
+      this.#done(member);
+      return;
+    }
     // Within an event stream each response goes out at once.
     if (this.#hasEvents) this.#replier.event(this.parent, response, 0, response.length);
     else this.#responses.push(response);
@@ -73,6 +86,7 @@ export class Batch {
 
   /** Something that is no response. The batch becomes an event stream. */
   onEvent(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#isClosed) return false;
     if (!this.#hasEvents) {
       if (!this.#replier.beginEvents(this.parent)) return false;
       this.#hasEvents = true;
@@ -85,6 +99,7 @@ export class Batch {
   }
 
   #hasEvents = false;
+  #isClosed = false;
 
   #done(member: Exchange): void {
     member.replyState = REPLY_DONE;
@@ -94,7 +109,9 @@ export class Batch {
   }
 
   #finishIfDone(): void {
-    if (this.#open > 0 || this.parent.replyState === REPLY_DONE) return;
+    if (this.#open > 0 || this.#isClosed) return;
+    // The parent's object may serve another exchange as soon as it is answered.
+    this.#isClosed = true;
     if (this.#hasEvents) {
       this.#replier.end(this.parent);
       return;

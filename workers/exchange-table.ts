@@ -9,8 +9,7 @@ const POOL_MAX = 1024;
 
 /**
  * The exchanges of one shard, by the slot in their number. The edge gives numbers out, at most
- * EXCHANGES_MAX at a time, so the table cannot overflow. Members of batches are pooled here as well but
- * have no slot: nobody finds them by number.
+ * EXCHANGES_MAX at a time, so the table cannot overflow.
  */
 export class ExchangeTable {
   readonly #slots: (Exchange | null)[] = new Array<Exchange | null>(EXCHANGES_MAX).fill(null);
@@ -32,7 +31,7 @@ export class ExchangeTable {
 
   /** A fresh exchange under a number of the edge. */
   open(number: number): Exchange {
-    const exchange = this.lend();
+    const exchange = this.#pool.pop() ?? this.fresh();
     exchange.number = number;
     this.#slots[number & (EXCHANGES_MAX - 1)] = exchange;
     this.#count += 1;
@@ -51,15 +50,12 @@ export class ExchangeTable {
     this.#slots[slot] = null;
     this.#cells.clear(slot);
     this.#count -= 1;
-    this.giveBack(exchange);
-  }
-
-  lend(): Exchange {
-    return this.#pool.pop() ?? new Exchange(this.#noPlan, this.#anonymous);
-  }
-
-  giveBack(exchange: Exchange): void {
     exchange.reset(this.#noPlan, this.#anonymous);
     if (this.#pool.length < POOL_MAX) this.#pool.push(exchange);
+  }
+
+  /** An exchange without a slot, for a member of a batch. Never pooled: it has no number of its own. */
+  fresh(): Exchange {
+    return new Exchange(this.#noPlan, this.#anonymous);
   }
 }

@@ -63,6 +63,8 @@ export class Exchange {
   /** How often the message was sent again after an upstream had lost its session. */
   resends: number;
   hasWaitedForLists: boolean;
+  /** Its outcome stands in the metrics. */
+  isCounted: boolean;
   /** What follows `authenticate` for requests that carry no message; null for those that do. */
   afterAuthentication: ((exchange: Exchange) => void) | null;
 
@@ -84,7 +86,10 @@ export class Exchange {
   queuedBytes: number;
   finQueued: boolean;
   source: ReplySource | null;
+  /** The batch this is a member of. */
   batch: Batch | null;
+  /** The batch that this exchange brought. */
+  ownBatch: Batch | null;
   clientGone: boolean;
 
   previousInSession: Exchange | null;
@@ -113,6 +118,7 @@ export class Exchange {
     this.stageIndex = 0;
     this.resends = 0;
     this.hasWaitedForLists = false;
+    this.isCounted = false;
     this.afterAuthentication = null;
     this.#idKept = Buffer.alloc(ID_KEPT_BYTES);
     this.idBytes = this.#idKept;
@@ -127,6 +133,7 @@ export class Exchange {
     this.finQueued = false;
     this.source = null;
     this.batch = null;
+    this.ownBatch = null;
     this.clientGone = false;
     this.previousInSession = null;
     this.nextInSession = null;
@@ -189,6 +196,7 @@ export class Exchange {
     this.stageIndex = 0;
     this.resends = 0;
     this.hasWaitedForLists = false;
+    this.isCounted = false;
     this.afterAuthentication = null;
     this.isModernUpstream = false;
     this.idBytes = this.#idKept;
@@ -202,6 +210,7 @@ export class Exchange {
     this.finQueued = false;
     this.source = null;
     this.batch = null;
+    this.ownBatch = null;
     this.clientGone = false;
     this.previousInSession = null;
     this.nextInSession = null;

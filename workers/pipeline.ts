@@ -127,12 +127,12 @@ export class Pipeline {
     const batch = new Batch(exchange, replier, (member) => {
       member.session?.leave(member);
       member.inUse = false;
-      if (member.call === null) exchanges.giveBack(member);
     });
+    exchange.ownBatch = batch;
     const ids: string[] = [];
     const isStarted = batch.start(
       (parent, bytes, start, end) => {
-        const member = exchanges.lend();
+        const member = exchanges.fresh();
         member.inUse = true;
         member.number = parent.number;
         member.plan = parent.plan;

@@ -271,14 +271,15 @@ export class ShardLoop implements FrameHandler {
 
   /** The client went away, or reads too slowly to be waited for. */
   #onCancel(exchange: Exchange, reason: number): void {
-    const { edge, counters, listens } = this.#parts;
+    const { edge, counters, labels, listens } = this.#parts;
     exchange.clientGone = true;
     counters.add(COUNTERS.CANCELLED.id);
+    labels.cancelled(exchange);
     listens.close(exchange);
-    const calls = exchange.batch === null ? [exchange] : [];
-    for (const { call } of calls) {
+    for (const owner of exchange.ownBatch?.open ?? [exchange]) {
+      const { call } = owner;
       if (call === null) continue;
-      exchange.call = null;
+      owner.call = null;
       call.exchange = null;
       // Modern: closing the stream is the cancellation. Legacy: it is not (Streamable HTTP up to
       // 2025-11-25), so the upstream goes on and its answer is dropped.
