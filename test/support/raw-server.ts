@@ -108,9 +108,10 @@ export class RawServer {
     onRequest: (request: RawRequest) => void = () => undefined,
     host = '127.0.0.1',
     secure: SelfSigned | null = null,
+    port = 0,
   ): Promise<RawServer> {
     const server = new RawServer(onRequest, secure);
-    server.#server.listen(0, host);
+    server.#server.listen(port, host);
     await once(server.#server, 'listening');
     server.port = (server.#server.address() as net.AddressInfo).port;
     return server;

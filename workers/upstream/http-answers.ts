@@ -41,23 +41,25 @@ export class HttpAnswers {
     });
   }
 
-  /** An answer that is not 200 with JSON. The body may hold a JSON-RPC error. */
+  /**
+   * An answer that is not 200 with JSON. The body may hold a JSON-RPC error. True: the call goes on, in
+   * another session.
+   */
   onStatus(
     call: HttpUpstreamCall,
     bytes: Buffer,
     start: number,
     end: number,
     isJson: boolean,
-  ): void {
+  ): boolean {
     const status = call.httpStatus;
     const session = call.upSession;
     const isLost = status === 404 || saysNoSession(status, bytes, start, end);
     if (session !== null && session.id !== null && isLost) {
-      this.#sessions.onLost(call, session);
-      return;
+      return this.#sessions.onLost(call, session);
     }
     if (isJson && status >= 400 && end > start && this.#deliverError(call, bytes, start, end))
-      return;
+      return false;
     const { exchange } = call;
     if (status === 401 && exchange !== null) {
       // Our own credential was refused: the next call gets a new one.
@@ -66,6 +68,7 @@ export class HttpAnswers {
     const isAuth = status === 401 || status === 403;
     const code = status < 300 ? 'UPSTREAM_INVALID' : isAuth ? 'UPSTREAM_AUTH' : 'UPSTREAM_STATUS';
     call.fault(code, ANSWERED, `status=${status}`);
+    return false;
   }
 
   /** The wire failed under a call. What was certainly not executed is sent again once the link is back. */

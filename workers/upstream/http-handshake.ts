@@ -57,7 +57,7 @@ export class HttpHandshake {
       const description = await this.#discover(timeoutMs, era === 'modern');
       if (description !== null) return { description, session: null };
     }
-    const session = new HttpUpstreamSession(null, '');
+    const session = new HttpUpstreamSession(null, '', null);
     const result = await this.#initialize(
       session,
       ownCapabilities(this.#upstream.plan),

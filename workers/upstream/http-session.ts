@@ -1,5 +1,5 @@
-import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
+import type { WaitingRoom } from '../waiting-room.ts';
 
 export const SESSION_OPENING = 0;
 export const SESSION_READY = 1;
@@ -21,15 +21,16 @@ export class HttpUpstreamSession {
   revision = '';
   /** The header lines that every request of the session carries. */
   head: Buffer = EMPTY;
-  /** Exchanges that wait until it is open. */
-  waiting: Exchange[] = [];
+  /** Exchanges that wait until it is open; null for the gateway's own, which is open first. */
+  readonly waiting: WaitingRoom | null;
   lastUsedMs = 0;
   calls = 0;
   /** Ends the session's event stream; null while there is none. */
   endStream: (() => void) | null = null;
 
-  constructor(owner: Session | null, principalKey: string) {
+  constructor(owner: Session | null, principalKey: string, waiting: WaitingRoom | null) {
     this.owner = owner;
+    this.waiting = waiting;
     this.principalKey = principalKey;
   }
 

@@ -3,6 +3,7 @@ import { ANSWERED } from '../../src/transport/http/http-client.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
+import { WaitingRoom } from '../waiting-room.ts';
 import { HttpUpstreamCall } from './http-call.ts';
 import type { HttpHandshake } from './http-handshake.ts';
 import { HttpUpstreamSession, SESSION_GONE, SESSION_READY } from './http-session.ts';
@@ -72,14 +73,13 @@ export class HttpSessions {
     const { session: owner, principal } = exchange;
     const session = this.find(owner, principal.key) ?? this.open(owner, principal.key);
     if (session.state === SESSION_READY) return true;
-    if (session.waiting.length >= WAITING_MAX) return null;
-    exchange.retain();
-    session.waiting.push(exchange);
-    return false;
+    return session.waiting?.enter(exchange) === true ? false : null;
   }
 
   open(owner: Session | null, principalKey: string): HttpUpstreamSession {
-    const session = new HttpUpstreamSession(owner, principalKey);
+    const { requestTimeoutMs } = this.#upstream.plan;
+    const waiting = new WaitingRoom(this.#shard, WAITING_MAX, requestTimeoutMs);
+    const session = new HttpUpstreamSession(owner, principalKey, waiting);
     if (owner !== null) (owner.upstreamSessions ??= new Map()).set(this.#upstream.slot, session);
     else {
       this.#makeRoom();
@@ -90,9 +90,7 @@ export class HttpSessions {
       (error: unknown) => {
         session.state = SESSION_GONE;
         const detail = error instanceof Error ? error.message : String(error);
-        for (const exchange of takeWaiting(session)) {
-          this.#shard.fail(exchange, 'UPSTREAM_REFUSED', detail);
-        }
+        waiting.release('UPSTREAM_REFUSED', detail);
       },
     );
     return session;
@@ -116,24 +114,28 @@ export class HttpSessions {
     if (this.#own !== null) this.close(this.#own);
   }
 
-  /** The upstream forgot the session, so it did not execute the call: it is sent again, once, in another. */
-  onLost(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
+  /**
+   * The upstream forgot the session, so it did not execute the call: it is sent again, once, in another.
+   * False: not this one, it has failed.
+   */
+  onLost(call: HttpUpstreamCall, session: HttpUpstreamSession): boolean {
     session.state = SESSION_GONE;
     session.endStream?.();
     session.endStream = null;
-    if (call.isResent || call.listener === null) {
+    if (call.isSessionRenewed || call.listener === null) {
       call.fault('UPSTREAM_STATUS', ANSWERED, 'session is lost again');
-      return;
+      return false;
     }
-    call.isResent = true;
+    call.isSessionRenewed = true;
     this.#shard.counters.add(COUNTERS.UPSTREAM_RETRIES.id + RETRY_SESSION_LOST);
     if (session === this.#own) {
       this.#upstream.onLinkLost('session lost');
       this.#upstream.whenUp((code) => {
+        if (call.listener === null) return;
         call.moveTo(this.#own);
         this.#upstream.resend(call, code === null ? null : 'session lost');
       });
-      return;
+      return true;
     }
     const { owner, principalKey } = session;
     const next = this.find(owner, principalKey) ?? this.open(owner, principalKey);
@@ -141,17 +143,19 @@ export class HttpSessions {
     this.#handshake.whenOpen(next, (isOpen) =>
       this.#upstream.resend(call, isOpen ? null : 'session lost'),
     );
+    return true;
   }
 
   #onOpen(session: HttpUpstreamSession): void {
     const { owner } = session;
     if (owner !== null && owner.closed) {
       this.close(session);
+      session.waiting?.release('UPSTREAM_REFUSED', 'the session was closed');
       return;
     }
     if (owner !== null && owner.stream !== null) this.#upstream.listenFor(owner);
     if (owner !== null && owner.logLevel >= 0) this.#upstream.setLogLevel(owner, owner.logLevel);
-    for (const exchange of takeWaiting(session)) this.#shard.resume(exchange);
+    session.waiting?.release(null, '');
   }
 
   #makeRoom(): void {
@@ -165,10 +169,4 @@ export class HttpSessions {
     this.#byPrincipal.delete(oldest.principalKey);
     this.close(oldest);
   }
-}
-
-function takeWaiting(session: HttpUpstreamSession): Exchange[] {
-  const { waiting } = session;
-  session.waiting = [];
-  return waiting;
 }

@@ -5,6 +5,7 @@ import type { UpstreamState } from '../../src/observe/gateway-status.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
+import { WaitingRoom } from '../waiting-room.ts';
 import type { CallListener, UpstreamCall } from './call.ts';
 import { Catalog } from './catalog.ts';
 import { CatalogLoader } from './catalog-loader.ts';
@@ -48,7 +49,7 @@ export abstract class Upstream {
   protected readonly shard: ShardContext;
   protected isClosed = false;
   #state: UpstreamState = 'idle';
-  #waiting: Exchange[] = [];
+  readonly #waiting: WaitingRoom;
   #onUp: ((code: FaultCode | null) => void)[] = [];
   #attempts = 0;
   #lastAttemptMs = -Infinity;
@@ -58,6 +59,7 @@ export abstract class Upstream {
     this.plan = plan;
     this.slot = plan.slot;
     this.shard = shard;
+    this.#waiting = new WaitingRoom(shard, WAITING_MAX, plan.requestTimeoutMs);
     this.catalog = new Catalog();
     this.loader = new CatalogLoader(this, shard);
   }
@@ -133,10 +135,7 @@ export abstract class Upstream {
     if (this.#state === 'up') return READY;
     if (this.isClosed) return 'UPSTREAM_REFUSED';
     if (!this.#bringForward()) return 'UPSTREAM_REFUSED';
-    if (this.#waiting.length >= WAITING_MAX) return 'BUSY';
-    exchange.retain();
-    this.#waiting.push(exchange);
-    return PREPARING;
+    return this.#waiting.enter(exchange) ? PREPARING : 'BUSY';
   }
 
   /** Calls back once the upstream is up (null) or an attempt has failed. */
@@ -204,14 +203,9 @@ export abstract class Upstream {
   }
 
   #release(code: FaultCode | null, detail: string): void {
-    const waiting = this.#waiting;
     const callbacks = this.#onUp;
-    this.#waiting = [];
     this.#onUp = [];
     for (const callback of callbacks) callback(code);
-    for (const exchange of waiting) {
-      if (code === null) this.shard.resume(exchange);
-      else this.shard.fail(exchange, code, detail);
-    }
+    this.#waiting.release(code, detail);
   }
 }

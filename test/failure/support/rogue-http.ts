@@ -42,9 +42,15 @@ export class RogueHttp {
     this.#options = options;
   }
 
-  static async start(options: RogueOptions): Promise<RogueHttp> {
+  /** @param port of one that was stopped; left out: a free one */
+  static async start(options: RogueOptions, port = 0): Promise<RogueHttp> {
     const rogue = new RogueHttp(options);
-    rogue.#server = await RawServer.start((request) => rogue.#onRequest(request));
+    rogue.#server = await RawServer.start(
+      (request) => rogue.#onRequest(request),
+      '127.0.0.1',
+      null,
+      port,
+    );
     running.add(rogue);
     return rogue;
   }
