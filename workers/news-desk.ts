@@ -40,6 +40,8 @@ export interface NewsDeskParts {
 }
 
 const NO_BODY = Buffer.alloc(0);
+/** Body of a list event that is only worth telling clients if the list differs. */
+const QUIET = Buffer.from([1]);
 
 /**
  * What upstreams say outside of calls: to this shard's clients, and to the other shards where this one
@@ -73,10 +75,10 @@ export class NewsDesk implements UpstreamEvents {
     }
   }
 
-  onListChanged(upstream: Upstream, kind: CatalogKind): void {
-    upstream.loader.refresh(kind);
+  onListChanged(upstream: Upstream, kind: CatalogKind, isShared: boolean): void {
+    upstream.loader.refresh(kind, isShared);
     const event = eventOf(kind);
-    if (event !== 0) this.#parts.peers.tell(event, upstream.slot, NO_BODY);
+    if (event !== 0) this.#parts.peers.tell(event, upstream.slot, isShared ? NO_BODY : QUIET);
   }
 
   onResourceUpdated(upstream: Upstream, uri: string, session: Session | null): void {
@@ -131,16 +133,17 @@ export class NewsDesk implements UpstreamEvents {
     const upstream = upstreams.get(slot);
     if (upstream === null) return;
     const body = start + EVENT_HEAD_BYTES;
+    const isShared = end === body;
     switch (kind) {
       case EVENT_TOOLS_CHANGED:
-        upstream.loader.refresh('tools');
+        upstream.loader.refresh('tools', isShared);
         break;
       case EVENT_PROMPTS_CHANGED:
-        upstream.loader.refresh('prompts');
+        upstream.loader.refresh('prompts', isShared);
         break;
       case EVENT_RESOURCES_CHANGED:
-        upstream.loader.refresh('resources');
-        upstream.loader.refresh('templates');
+        upstream.loader.refresh('resources', isShared);
+        upstream.loader.refresh('templates', isShared);
         break;
       case EVENT_RESOURCE_UPDATED:
         this.#spreadUpdate(slot, bytes.toString('utf8', body, end));

@@ -232,6 +232,18 @@ describe.each(UPSTREAMS)('modern, %s', (upstream) => {
     }
   });
 
+  it('passes on that a list changed even if it turns out the same', async () => {
+    const client = await connect(`/${upstream}`);
+    const wanted = { toolsListChanged: true };
+    const streams = [
+      await Listen.open(gateway.url, 's-1', wanted),
+      await Listen.open(gateway.url, 's-2', wanted),
+    ];
+    await client.call('announce');
+    for (const listen of streams)
+      await listen.has(({ method }) => method === 'notifications/tools/list_changed');
+  });
+
   it('tells of resources that a listen stream asked for, and of no others', async () => {
     const client = await connect(`/${upstream}`);
     const url = `${gateway.url}/${upstream}`;

@@ -42,9 +42,15 @@ const KEY_BYTES_MAX = 8 * 1024;
 
 /** What is loading, and whether it has to be loaded once more because it changed meanwhile. */
 interface Loading {
-  readonly done: Promise<void>;
+  done: Promise<void>;
   isStale: boolean;
+  /** Its end is announced even if the list turns out the same: the upstream says that it changed. */
+  isAnnounced: boolean;
+  /** The same for the load after this one. */
+  isNextAnnounced: boolean;
 }
+
+const NOTHING = Promise.resolve();
 
 /**
  * Keeps one upstream's catalog up to date: at connection, when the upstream says that a list changed,
@@ -66,19 +72,20 @@ export class CatalogLoader {
     for (const kind of CATALOG_KINDS) this.refresh(kind);
   }
 
-  /** Loads one list (again). */
-  refresh(kind: CatalogKind): void {
+  /** Loads one list (again). `isAnnounced`: clients are told even if it turns out the same. */
+  refresh(kind: CatalogKind, isAnnounced = false): void {
     const loading = this.#loading.get(kind);
     if (loading !== undefined) {
       loading.isStale = true;
+      loading.isNextAnnounced ||= isAnnounced;
       return;
     }
     if (this.#isStopped || !this.#upstream.isUp) return;
-    const entry: Loading = { done: this.#run(kind), isStale: false };
+    const entry: Loading = { done: NOTHING, isStale: false, isAnnounced, isNextAnnounced: false };
     this.#loading.set(kind, entry);
-    void entry.done.then(() => {
+    entry.done = this.#run(kind, entry).then(() => {
       this.#loading.delete(kind);
-      if (entry.isStale) this.refresh(kind);
+      if (entry.isStale) this.refresh(kind, entry.isNextAnnounced);
     });
   }
 
@@ -103,14 +110,14 @@ export class CatalogLoader {
     this.#isStopped = true;
   }
 
-  async #run(kind: CatalogKind): Promise<void> {
+  async #run(kind: CatalogKind, entry: Loading): Promise<void> {
     try {
       const list = await this.#fetch(kind);
       if (this.#isStopped) return;
       const before = this.#upstream.catalog.list(kind);
       const isSame = this.#upstream.catalog.isLoaded(kind) && sameItems(before.items, list.items);
       this.#upstream.catalog.put(kind, list);
-      if (!isSame) this.#shard.events.onCatalog(this.#upstream, kind);
+      if (!isSame || entry.isAnnounced) this.#shard.events.onCatalog(this.#upstream, kind);
     } catch (error) {
       if (this.#isStopped) return;
       this.#shard.log.warn('list could not be loaded', {

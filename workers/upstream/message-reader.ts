@@ -69,14 +69,14 @@ export class MessageReader {
     if (record.kind !== KIND_NOTIFICATION) return false;
     switch (record.methodId) {
       case METHOD_TOOLS_CHANGED:
-        events.onListChanged(upstream, 'tools');
+        events.onListChanged(upstream, 'tools', session === null);
         return true;
       case METHOD_PROMPTS_CHANGED:
-        events.onListChanged(upstream, 'prompts');
+        events.onListChanged(upstream, 'prompts', session === null);
         return true;
       case METHOD_RESOURCES_CHANGED:
-        events.onListChanged(upstream, 'resources');
-        events.onListChanged(upstream, 'templates');
+        events.onListChanged(upstream, 'resources', session === null);
+        events.onListChanged(upstream, 'templates', session === null);
         return true;
       case METHOD_RESOURCE_UPDATED:
         if (record.uriStart >= 0) {

@@ -12,10 +12,11 @@ export interface UpstreamEvents {
   onReady(upstream: Upstream): void;
   onDown(upstream: Upstream, reason: string): void;
   /**
-   * A `list_changed` notification, on whichever link it came: a client gets the list that is kept for
-   * all, so what is new for it is what is new there.
+   * A `list_changed` notification. `isShared`: on a link that stands for the upstream as a whole. On a
+   * session's own link the same news comes once per session; a client gets the list that is kept for
+   * all, so only what is new there is passed on.
    */
-  onListChanged(upstream: Upstream, kind: CatalogKind): void;
+  onListChanged(upstream: Upstream, kind: CatalogKind, isShared: boolean): void;
   /** `notifications/resources/updated`. `session`: it came on that downstream session's own link. */
   onResourceUpdated(upstream: Upstream, uri: string, session: Session | null): void;
   /**

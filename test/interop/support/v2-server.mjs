@@ -81,6 +81,11 @@ function offerTools(server) {
 }
 
 function offerChanges(server) {
+  server.registerTool('announce', {}, async () => {
+    if (handler === null) await current.server.sendToolListChanged();
+    else handler.notify.toolsChanged();
+    return text('announced');
+  });
   server.registerTool('grow', { inputSchema: z.object({ name: z.string() }) }, ({ name }) => {
     grown.push(name);
     if (handler === null) grow(current, name);
