@@ -12,6 +12,7 @@ import { FAULTS } from '../../../dist/shared/fault.js';
 import * as frames from '../../../dist/shared/frame-kind.js';
 import { headerName } from '../../../dist/shared/header-code.js';
 import { CREDIT_BYTES, EXCHANGE_SLOT_BITS } from '../../../dist/shared/limits.js';
+import { MetricTable } from '../../../dist/shared/metric-table.js';
 import { OpenView } from '../../../dist/shared/open-codec.js';
 import { ProcessTable } from '../../../dist/shared/process-table.js';
 import { checkRegion, shardThread } from '../../../dist/shared/region-descriptor.js';
@@ -153,6 +154,14 @@ const METHODS = {
   },
   log(exchange, { level, message }) {
     exchange.shard.port.postMessage({ kind: 'log', level, message, fields: { a: 1 } });
+    exchange.result({});
+  },
+  /** Counts calls in a row of the metric table, labelled if it is told how. */
+  count(exchange, { row, upstream, name, outcome, times }) {
+    const { task, port } = exchange.shard;
+    const table = new MetricTable(task.region, task.layout.metrics[task.shardIndex]);
+    if (name !== undefined) port.postMessage({ kind: 'label', slot: row, upstream, name });
+    for (let call = 0; call < times; call += 1) table.record(row, outcome, 1000);
     exchange.result({});
   },
   /** Waits for `release`. */
