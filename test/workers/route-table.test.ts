@@ -51,6 +51,21 @@ describe('routing without routes, names with prefixes', () => {
     expect(find(NAME_TOOL, 'a_x')).toBe('a:x');
   });
 
+  it('takes names without a prefix to the upstream whose prefix is empty', () => {
+    const {
+      where: find,
+      routes,
+      plan,
+    } = table({
+      upstreams: { math: { ...UPSTREAMS.math, prefix: '' }, data: UPSTREAMS.data },
+    });
+    const aggregated = plan.endpoints[0] as PlanEndpoint;
+    const math = plan.upstreams.find(({ name }) => name === 'math')!;
+    expect(routes.exposedName(aggregated, math, NAME_TOOL, 'add')).toBe('add');
+    expect(find(NAME_TOOL, 'add')).toBe('math:add');
+    expect(find(NAME_TOOL, 'data_query')).toBe('data:query');
+  });
+
   it('passes names through on an upstream own endpoint', () => {
     expect(where(NAME_TOOL, 'add', 1)).toBe('math:add');
     expect(where(NAME_TOOL, 'math_add', 2)).toBe('data:math_add');
@@ -78,6 +93,18 @@ describe('routing with routes', () => {
     const { where } = table({ routes: [...routes, { default: true, upstream: 'data' }] });
     expect(where(NAME_TOOL, 'other')).toBe('data:other');
     expect(where(NAME_RESOURCE, 'file:///x')).toBe('data:file:///x');
+  });
+
+  it('serves on an upstream own endpoint only what a route leads to it', () => {
+    const { where } = table({ routes });
+    expect(where(NAME_TOOL, 'add', 1)).toBe('math:add');
+    expect(where(NAME_TOOL, 'query', 2)).toBe('NAME_UNKNOWN');
+    expect(where(NAME_RESOURCE, 'data://a', 2)).toBe('data:data://a');
+    expect(where(NAME_RESOURCE, 'data://a', 1)).toBe('NAME_UNKNOWN');
+    expect(where(NAME_PROMPT, 'intro', 2)).toBe('NAME_UNKNOWN');
+    const { where: find } = table({ routes: [...routes, { default: true, upstream: 'data' }] });
+    expect(find(NAME_PROMPT, 'intro', 2)).toBe('data:intro');
+    expect(find(NAME_PROMPT, 'intro', 1)).toBe('NAME_UNKNOWN');
   });
 
   it('matches every URI of a scheme, slashes and dots included', () => {

@@ -75,13 +75,9 @@ export class RouteTable {
   ): NameRoute | FaultCode | typeof NEEDS_LISTS {
     if (endpoint.upstream !== null) {
       const upstream = this.#plan.upstreams[endpoint.upstream] as PlanUpstream;
-      return new NameRoute(
-        kind,
-        upstream,
-        this.#passThroughRoute(kind, upstream, name),
-        name,
-        name,
-      );
+      const routeIndex = this.#passThroughRoute(kind, upstream, name);
+      if (routeIndex === null) return 'NAME_UNKNOWN';
+      return new NameRoute(kind, upstream, routeIndex, name, name);
     }
     for (const route of this.#routes[routeKind(kind)]) {
       if (route.isMatch(name)) return this.#routeTo(kind, route.upstream, route.index, name);
@@ -95,14 +91,19 @@ export class RouteTable {
       : this.#resolveListed(kind, name);
   }
 
-  /** The route whose rules hold for a name on an upstream's own endpoint: judged by its exposed name. */
-  #passThroughRoute(kind: NameKind, upstream: PlanUpstream, own: string): number {
+  /**
+   * The route whose rules hold for a name on an upstream's own endpoint: judged by its exposed name.
+   * Null: there are routes and none leads there, so it is not served on this endpoint either. Else
+   * whoever may come in could call what no rule was written for.
+   */
+  #passThroughRoute(kind: NameKind, upstream: PlanUpstream, own: string): number | null {
     const aggregated = this.#plan.endpoints[0] as PlanEndpoint;
     const exposed = this.exposedName(aggregated, upstream, kind, own);
     for (const route of this.#routes[routeKind(kind)]) {
       if (route.upstream === upstream.index && route.isMatch(exposed)) return route.index;
     }
-    return this.#plan.defaultRoute?.upstream === upstream.index ? ROUTE_DEFAULT : ROUTE_IMPLICIT;
+    if (this.#plan.defaultRoute?.upstream === upstream.index) return ROUTE_DEFAULT;
+    return this.#plan.routed ? null : ROUTE_IMPLICIT;
   }
 
   #routeTo(kind: NameKind, index: number, routeIndex: number, name: string): NameRoute | FaultCode {

@@ -12,7 +12,8 @@ export class ToolNames {
   readonly #own: Record<NamedKind, Map<string, string>>;
 
   constructor(names: PlanNames, upstream: PlanUpstream) {
-    this.#prefix = names.conflict === 'prefix' ? upstream.prefix + names.separator : '';
+    const isPrefixed = names.conflict === 'prefix' && upstream.prefix !== '';
+    this.#prefix = isPrefixed ? upstream.prefix + names.separator : '';
     this.#exposed = {
       tools: new Map(upstream.rename.tools),
       prompts: new Map(upstream.rename.prompts),
