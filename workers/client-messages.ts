@@ -11,6 +11,7 @@ import {
   METHOD_ROOTS_CHANGED,
 } from '../src/protocol/methods.ts';
 import type { Exchange } from './exchange.ts';
+import type { MetricLabels } from './metric-labels.ts';
 import type { Replier } from './reply.ts';
 import type { DeadlineList } from './upstream/deadline-list.ts';
 import { GIVEN_UP_BY_CLIENT } from './upstream/call.ts';
@@ -25,6 +26,7 @@ export class ClientMessages {
   readonly #upstreams: UpstreamSet;
   readonly #counters: CounterBlock;
   readonly #deadlines: DeadlineList;
+  readonly #labels: MetricLabels;
   readonly #splice = new Splice();
 
   constructor(
@@ -32,11 +34,13 @@ export class ClientMessages {
     upstreams: UpstreamSet,
     counters: CounterBlock,
     deadlines: DeadlineList,
+    labels: MetricLabels,
   ) {
     this.#replier = replier;
     this.#upstreams = upstreams;
     this.#counters = counters;
     this.#deadlines = deadlines;
+    this.#labels = labels;
   }
 
   onNotification(exchange: Exchange, peek: Peek): void {
@@ -88,6 +92,7 @@ export class ClientMessages {
     const target = session.findRunning(bytes, peek.requestIdStart, peek.requestIdEnd);
     if (target === null) return;
     this.#counters.add(COUNTERS.CANCELLED.id);
+    this.#labels.cancelled(target);
     const { call } = target;
     target.call = null;
     if (call !== null) {

@@ -1,4 +1,7 @@
+import { FAULTS } from '../shared/fault.ts';
+import type { FaultCode } from '../shared/fault.ts';
 import { METRIC_LABELS_MAX } from '../shared/limits.ts';
+import { OUTCOME_CANCELLED, OUTCOME_FAILED, OUTCOME_REFUSED } from '../shared/metric-table.ts';
 import type { MetricTable } from '../shared/metric-table.ts';
 import type { Exchange } from './exchange.ts';
 import type { NameRoute } from './routing/name-route.ts';
@@ -42,16 +45,42 @@ export class MetricLabels {
     return slot;
   }
 
-  /** Counts the end of a call and how long it took. */
+  /** Counts the end of a call and how long it took. Each call counts once: what ends it first. */
   record(exchange: Exchange, outcome: number): void {
     const route: NameRoute | null = exchange.route;
-    if (route === null || route.metricSlot < 0) return;
+    if (route === null || route.metricSlot < 0 || exchange.isCounted) return;
+    exchange.isCounted = true;
     const latencyUs = (this.#nowUs() - exchange.arrivalUs) | 0;
     this.#table.record(route.metricSlot, outcome, Math.max(latencyUs, 0));
+  }
+
+  /** Counts a call that a fault ends. One that was not let through took no time worth telling. */
+  fault(exchange: Exchange, code: FaultCode): void {
+    const outcome = outcomeOf(code);
+    if (outcome === OUTCOME_FAILED) this.record(exchange, outcome);
+    else this.#count(exchange, outcome);
+  }
+
+  /** Counts a call whose client does not want its answer any more. */
+  cancelled(exchange: Exchange): void {
+    this.#count(exchange, OUTCOME_CANCELLED);
+  }
+
+  #count(exchange: Exchange, outcome: number): void {
+    const { route } = exchange;
+    if (route === null || route.metricSlot < 0 || exchange.isCounted) return;
+    exchange.isCounted = true;
+    this.#table.count(route.metricSlot, outcome);
   }
 
   #announce(key: string, slot: number, upstream: string, name: string): void {
     this.#slots.set(key, slot);
     this.#sink(slot, upstream, name);
   }
+}
+
+function outcomeOf(code: FaultCode): number {
+  if (code === 'CANCELLED' || code === 'CLIENT_TOO_SLOW') return OUTCOME_CANCELLED;
+  const isFailure = FAULTS[code].cause === 'upstream' || code === 'INTERNAL_ERROR';
+  return isFailure ? OUTCOME_FAILED : OUTCOME_REFUSED;
 }

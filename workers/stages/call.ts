@@ -3,11 +3,9 @@ import type { CounterBlock } from '../../shared/counter-cell.ts';
 import { FAULTS } from '../../shared/fault.ts';
 import type { FaultCode } from '../../shared/fault.ts';
 import type { InflightTable } from '../../shared/inflight-table.ts';
-import { OUTCOME_FAILED } from '../../shared/metric-table.ts';
 import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
 import { METHODS, METHOD_TOOLS_CALL } from '../../src/protocol/methods.ts';
 import type { Exchange } from '../exchange.ts';
-import type { MetricLabels } from '../metric-labels.ts';
 import type { Mirroring, MirroringProblem } from '../mirroring.ts';
 import { PendingCredential } from '../policy/upstream-credentials.ts';
 import type { Replier } from '../reply.ts';
@@ -30,7 +28,6 @@ export interface CallParts {
   readonly settle: Settle;
   readonly counters: CounterBlock;
   readonly inflight: InflightTable;
-  readonly labels: MetricLabels;
   readonly mirroring: Mirroring;
   /** Goes on at this stage. */
   resume(exchange: Exchange): void;
@@ -117,7 +114,6 @@ export class Call implements Stage {
   }
 
   #refuse(exchange: Exchange, code: FaultCode, detail: string): Verdict {
-    this.#parts.labels.record(exchange, OUTCOME_FAILED);
     this.#parts.replier.fault(exchange, code, detail);
     return DONE;
   }

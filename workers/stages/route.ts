@@ -33,6 +33,17 @@ export function route(
   labels: MetricLabels,
   lists: ListWaiter,
 ): Stage {
+  /**
+   * Only a listed tool has metrics of its own, as a client must not be able to make up labels. A list
+   * may come later than the first call, so what is not in it is looked up again.
+   */
+  function labelMetrics(found: NameRoute): void {
+    const tools = upstreams.get(found.slot)?.catalog.list('tools').byKey;
+    const isListed = found.kind === NAME_TOOL && tools?.has(found.own) === true;
+    found.isMetricKnown = isListed || found.kind !== NAME_TOOL;
+    found.metricSlot = labels.slot(found.upstream.name, found.own, isListed);
+  }
+
   return {
     name: 'route',
     handle(exchange: Exchange): Verdict {
@@ -63,13 +74,8 @@ export function route(
         if (typeof resolved === 'string') return refuse(exchange, replier, resolved, kind, name);
         found = resolved;
         plan.remembered.set(salt, bytes, start, end, found);
-        const upstream = upstreams.get(found.slot);
-        const isListed =
-          upstream !== null &&
-          kind === NAME_TOOL &&
-          upstream.catalog.list('tools').byKey.has(found.own);
-        found.metricSlot = labels.slot(found.upstream.name, found.own, isListed);
       }
+      if (!found.isMetricKnown) labelMetrics(found);
       exchange.route = found;
       exchange.upstreamSlot = found.slot;
       return NEXT;
