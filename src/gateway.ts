@@ -139,7 +139,7 @@ export class Gateway<Stats, Front extends GatewayEdge<Stats> = GatewayEdge<Stats
     }
     const address = this.address();
     this.#logger.info(
-      { url: address.url, shards: plan.shards, upstreams: plan.upstreams.length },
+      { url: address.url, shards: plan.shards, upstreams: plan.upstreams.length, json: 'scanner' },
       'started',
     );
     return address;
