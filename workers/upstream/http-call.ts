@@ -27,6 +27,7 @@ import type { CallListener } from './call.ts';
 import { UpstreamCall } from './call.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import type { HttpUpstreamSession } from './http-session.ts';
+import { StreamResume } from './stream-resume.ts';
 
 /** Error bodies of upstreams are read up to this, to find a JSON-RPC error in them. */
 const ERROR_BODY_MAX = 64 * 1024;
@@ -71,6 +72,7 @@ export class HttpUpstreamCall
   #isDispatched = false;
   #stream: ResponseStream | null = null;
   #parser: EventStreamParser | null = null;
+  #resume: StreamResume | null = null;
   #isOpen = true;
 
   constructor(upstream: HttpUpstream) {
@@ -80,12 +82,8 @@ export class HttpUpstreamCall
 
   /** Sends the request (again). False: no room. */
   send(): boolean {
-    this.httpStatus = 0;
-    this.#contentType = 0;
-    this.#heldBytes = 0;
-    this.#isDispatched = false;
-    this.#parser = null;
-    this.#stream = null;
+    this.#resume = null;
+    this.#expectAnswer();
     const { request } = this;
     this.#handle = this.#upstream.client.send(
       request,
@@ -96,6 +94,15 @@ export class HttpUpstreamCall
       this.isResendable,
     );
     return this.#handle !== null;
+  }
+
+  #expectAnswer(): void {
+    this.httpStatus = 0;
+    this.#contentType = 0;
+    this.#heldBytes = 0;
+    this.#isDispatched = false;
+    this.#parser = null;
+    this.#stream = null;
   }
 
   onHead(status: number, head: HttpHeadView): void {
@@ -126,8 +133,10 @@ export class HttpUpstreamCall
     this.#handle = null;
     const { listener } = this;
     if (this.isNotification) this.#upstream.onPosted(this);
-    else if (this.#parser !== null) this.#parser.end();
-    else if (this.#stream !== null) {
+    else if (this.#parser !== null) {
+      this.#parser.end();
+      if (this.#goesOnLater()) return;
+    } else if (this.#stream !== null) {
       this.#endPassing();
       return;
     } else if (!this.#isDispatched && listener !== null) {
@@ -137,7 +146,8 @@ export class HttpUpstreamCall
     // Still listening: the stream or body ended without the response.
     if (this.listener !== null) this.fault('UPSTREAM_CLOSED', ANSWERED, 'ended without a response');
     // Nobody knows the call any more: the exchange let go of it when it was settled.
-    else if (this.isPooled && !this.isResent) this.#upstream.release(this);
+    else if (this.isPooled && !this.isResent && !this.isSessionRenewed)
+      this.#upstream.release(this);
   }
 
   /** A buffer of at least so many bytes for the request; the one of the last use where it is enough. */
@@ -156,6 +166,7 @@ export class HttpUpstreamCall
     this.credential = EMPTY;
     this.serverRequests = 0;
     this.sessionIdHeader = null;
+    this.#resume = null;
     this.#held = EMPTY;
     this.#heldBytes = 0;
     if (this.request.length > REQUEST_BYTES_KEPT) this.request = EMPTY;
@@ -163,13 +174,44 @@ export class HttpUpstreamCall
 
   onFailure(kind: HttpFailureKind, executed: HttpExecuted): void {
     this.#handle = null;
+    if (this.#goesOnLater()) return;
+    if (this.#resume !== null) {
+      // The call was taken once: it must not be sent again.
+      this.fault('UPSTREAM_CLOSED', ANSWERED, 'stream broke off and was not resumed');
+      return;
+    }
     this.#upstream.onCallFailure(this, kind, executed);
+  }
+
+  /** The answer broke off between two events, and its server may have the rest. */
+  #goesOnLater(): boolean {
+    const session = this.upSession;
+    if (this.listener === null || session === null || session.id === null) return false;
+    // Half an event has been passed on: what follows cannot be joined to it.
+    if (this.#stream !== null) return false;
+    const parser = this.#parser;
+    if (parser !== null && parser.lastEventId !== '') this.#resume ??= new StreamResume();
+    const resume = this.#resume;
+    if (resume === null) return false;
+    if (parser !== null) resume.note(parser);
+    return resume.later(() => this.#goOn(session, resume.lastEventId));
+  }
+
+  #goOn(session: HttpUpstreamSession, lastEventId: string): void {
+    if (this.listener === null) return;
+    this.#expectAnswer();
+    const { client, writer } = this.#upstream;
+    const request = writer.stream(session, lastEventId, this.credential);
+    this.#handle = client.send(request, 0, request.length, this, 0, true);
+    if (this.#handle === null) this.fault('UPSTREAM_CLOSED', ANSWERED, 'no room to resume');
   }
 
   // Event stream.
 
   onEvent(bytes: Buffer, start: number, end: number): boolean {
     if (this.listener !== null && start < end) this.#upstream.onMessage(this, bytes, start, end);
+    // A resumed stream is not a response of its own, and may stay open after what it was opened for.
+    if (this.listener === null && this.#resume !== null) this.abort();
     return true;
   }
 
@@ -211,6 +253,7 @@ export class HttpUpstreamCall
   abort(): HttpExecuted {
     const handle = this.#handle;
     this.#handle = null;
+    this.#resume?.cancel();
     return handle === null ? ANSWERED : handle.abort();
   }
 
@@ -243,6 +286,10 @@ export class HttpUpstreamCall
   #dispatchWhole(bytes: Buffer, start: number, end: number): boolean {
     if (this.listener === null) return false;
     if (!this.#isMessage()) {
+      if (this.#resume !== null) {
+        this.fault('UPSTREAM_CLOSED', ANSWERED, `not resumed: status=${this.httpStatus}`);
+        return false;
+      }
       const isJson = this.#contentType === CONTENT_JSON;
       return this.#upstream.onStatus(this, bytes, start, end, isJson);
     }
