@@ -8,8 +8,8 @@
  * | CREDIT  | receiver → sender of DATA  | none                                | bytes it may send more|
  * | CANCEL  | opener → other             | none                                | a cancel reason       |
  * | HEAD    | shard → edge               | reply head, header fields, body     | body bytes, or 0      |
- * | IDS     | shard → edge               | JSON array of JSON-RPC ids          | 0                     |
- * | ABORT   | shard → edge, peer → shard | none, or one JSON fault             | fault id              |
+ * | IDS     | shard → edge               | JSON array of JSON-RPC ids          | 1 for those of a batch|
+ * | ABORT   | shard → edge, peer → shard | none                                | fault id              |
  * | MESSAGE | peer → shard, both ways    | part of one JSON-RPC message        | MESSAGE_* bits        |
  * | EVENT   | shard → peer               | event head and body (`event-kind`)  | event kind            |
  *

@@ -121,9 +121,9 @@ export class EdgeProxy {
     this.#onDone(exchange);
   }
 
-  /** Tells the edge ids that do not fit the shared cell: a JSON array. */
-  ids(exchange: Exchange, json: Buffer): void {
-    this.#frames.write(FRAME_IDS, 0, exchange.number, 0, json, 0, json.length);
+  /** Tells the edge ids that do not fit the shared cell: a JSON array. Of a batch, an array is answered. */
+  ids(exchange: Exchange, json: Buffer, isBatch: boolean): void {
+    this.#frames.write(FRAME_IDS, 0, exchange.number, isBatch ? 1 : 0, json, 0, json.length);
   }
 
   /** The edge took bytes off: go on with what waits. */

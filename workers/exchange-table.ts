@@ -1,4 +1,3 @@
-import type { ExchangeCells } from '../shared/exchange-cell.ts';
 import { EXCHANGES_MAX } from '../shared/limits.ts';
 import { Exchange } from './exchange.ts';
 import type { Principal } from './policy/principal.ts';
@@ -14,13 +13,11 @@ const POOL_MAX = 1024;
 export class ExchangeTable {
   readonly #slots: (Exchange | null)[] = new Array<Exchange | null>(EXCHANGES_MAX).fill(null);
   readonly #pool: Exchange[] = [];
-  readonly #cells: ExchangeCells;
   readonly #noPlan: ShardPlan;
   readonly #anonymous: Principal;
   #count = 0;
 
-  constructor(cells: ExchangeCells, noPlan: ShardPlan, anonymous: Principal) {
-    this.#cells = cells;
+  constructor(noPlan: ShardPlan, anonymous: Principal) {
     this.#noPlan = noPlan;
     this.#anonymous = anonymous;
   }
@@ -43,12 +40,14 @@ export class ExchangeTable {
     return exchange !== null && exchange.number === number ? exchange : null;
   }
 
-  /** The exchange has ended. Its object may be lent again at once. */
+  /**
+   * The exchange has ended. Its object may be lent again at once. Its shared cell keeps the id: the edge
+   * may still need it for an ABORT on its way, and knows by the number that it is this exchange's.
+   */
   close(exchange: Exchange): void {
     const slot = exchange.number & (EXCHANGES_MAX - 1);
     if (this.#slots[slot] !== exchange) return;
     this.#slots[slot] = null;
-    this.#cells.clear(slot);
     this.#count -= 1;
     exchange.reset(this.#noPlan, this.#anonymous);
     if (this.#pool.length < POOL_MAX) this.#pool.push(exchange);

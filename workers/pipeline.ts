@@ -159,6 +159,6 @@ export class Pipeline {
     );
     if (!isStarted) replier.fault(exchange, 'INVALID_REQUEST', 'batch is empty or too long');
     else if (exchange.inUse && ids.length > 0)
-      edge.ids(exchange, Buffer.from(`[${ids.join(',')}]`));
+      edge.ids(exchange, Buffer.from(`[${ids.join(',')}]`), true);
   }
 }

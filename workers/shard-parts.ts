@@ -94,7 +94,7 @@ export class ShardParts {
     this.policy = new PolicyParts(clock, log, counters);
     const catalogs = (slot: number): Catalog | null => this.upstreams.catalog(slot);
     this.plans = new PlanShelf(task.plan, { ...this.policy.deps, catalogs });
-    this.exchanges = new ExchangeTable(memory.cells, this.plans.current, ANONYMOUS);
+    this.exchanges = new ExchangeTable(this.plans.current, ANONYMOUS);
     this.deadlines = new DeadlineList(clock, (late) => late.giveUp(GIVEN_UP_BY_DEADLINE));
     this.labels = new MetricLabels(
       memory.metrics,

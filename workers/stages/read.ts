@@ -69,6 +69,6 @@ function keepId(exchange: Exchange, record: Peek, edge: EdgeProxy, cells: Exchan
   if (exchange.batch !== null) return;
   const slot = exchange.number & (EXCHANGES_MAX - 1);
   if (!cells.write(slot, exchange.number, exchange.bytes, idStart, idEnd)) {
-    edge.ids(exchange, Buffer.from(`[${exchange.idText()}]`, 'latin1'));
+    edge.ids(exchange, Buffer.from(`[${exchange.idText()}]`, 'latin1'), false);
   }
 }
