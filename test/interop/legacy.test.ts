@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 
 import { closeClients, connectLegacy, connectOn, textOf } from './support/clients.ts';
 import { SHARDS, TestGateway, shardOf } from './support/gateway.ts';
+import { modern } from './support/raw.ts';
 import { stopServers, v1Events, v1Json, v1Stdio, v2Stdio } from './support/servers.ts';
 
 type Client = Awaited<ReturnType<typeof connectLegacy>>;
@@ -206,6 +207,14 @@ describe.each(PLACES)('a legacy session, $name', ({ connect }) => {
     expect(textOf(await client.call('ask_user'))).toBe('decline undefined');
     expect(textOf(await client.call('ask_model'))).toContain('User rejected sampling request');
   });
+});
+
+it('comes back for the rest of a call whose stream the server ended', async () => {
+  const client = await connectLegacy(`${gateway.url}/events`);
+  expect(textOf(await client.call('pause'))).toBe('after a pause');
+  // The same for callers without a session of their own.
+  const whole = await modern(`${gateway.url}/events`, 'tools/call', { name: 'pause' });
+  expect(whole.message?.result).toMatchObject({ content: [{ text: 'after a pause' }] });
 });
 
 it('tells every session of all shards about a changed list, on either endpoint', async () => {

@@ -64,10 +64,11 @@ export class HttpRequestWriter {
     return Buffer.concat([this.#post, lines, body]);
   }
 
-  /** The stream of a session. */
-  stream(session: HttpUpstreamSession, lastEventId: string): Buffer {
+  /** The stream of a session, or the rest of one. */
+  stream(session: HttpUpstreamSession, lastEventId: string, credential: Buffer = NO_LINES): Buffer {
     const resume = lastEventId === '' ? '' : `Last-Event-ID: ${lastEventId}\r\n`;
-    return Buffer.concat([this.#get, session.head, Buffer.from(`${resume}\r\n`, 'latin1')]);
+    // An id has no line breaks in it, but in latin1 some other characters would become one.
+    return Buffer.concat([this.#get, session.head, credential, Buffer.from(`${resume}\r\n`)]);
   }
 
   /** Ends a session. */

@@ -62,6 +62,12 @@ function offerTools(server) {
       return text('logged');
     },
   );
+  server.registerTool('pause', {}, async (_extra) => {
+    // Ends the stream of this call; the client has to come back for the answer.
+    _extra.closeSSEStream?.();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    return text(_extra.closeSSEStream === undefined ? 'no need' : 'after a pause');
+  });
   server.registerTool('fail', {}, () => {
     throw new Error('as asked');
   });
@@ -161,6 +167,25 @@ function create() {
 
 const sessions = new Map();
 
+/** Keeps events, so that a broken stream can be resumed. Fixtures do not live long. */
+class EventLog {
+  #events = [];
+
+  async storeEvent(streamId, message) {
+    this.#events.push({ streamId, message });
+    return `ä${this.#events.length}`;
+  }
+
+  async replayEventsAfter(lastEventId, { send }) {
+    const from = Number(Buffer.from(lastEventId, 'latin1').toString().slice(1));
+    const { streamId } = this.#events[from - 1];
+    for (const [index, event] of this.#events.entries()) {
+      if (index >= from && event.streamId === streamId) await send(`ä${index + 1}`, event.message);
+    }
+    return streamId;
+  }
+}
+
 async function onRequest(request, response) {
   const id = request.headers['mcp-session-id'];
   if (request.url !== '/mcp') {
@@ -178,6 +203,7 @@ async function onRequest(request, response) {
     transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
       enableJsonResponse: mode === 'json',
+      ...(mode === 'sse' ? { eventStore: new EventLog(), retryInterval: 200 } : {}),
       onsessioninitialized: (fresh) => sessions.set(fresh, transport),
       onsessionclosed: (gone) => sessions.delete(gone),
     });
