@@ -53,9 +53,10 @@ export function sumOf(
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): number {
-  const samples = families.get(name)?.samples;
-  if (samples === undefined) throw new Error(`no metric ${name}`);
-  return samples
+  const family = families.get(name) ?? families.get(name.replace(/_(bucket|sum|count)$/, ''));
+  if (family === undefined) throw new Error(`no metric ${name}`);
+  return family.samples
+    .filter((sample) => sample.name === name)
     .filter((sample) => Object.entries(labels).every(([key, of]) => sample.labels[key] === of))
     .reduce((sum, { value }) => sum + value, 0);
 }

@@ -231,6 +231,7 @@ export class StdioUpstream extends Upstream {
       message,
       length: message.length,
     });
+    this.shard.counters.add(COUNTERS.RELAYED_OUT.id);
     return call;
   }
 
