@@ -13,9 +13,12 @@
  * - fixed window: calls let through in this window.
  * - sliding window: number of the next call; stamps in use and whether the last one is pending.
  *
- * A sliding window's stamps lie in its ring, low 32 bits each, but for the last one. That one is in
- * the record ("full at" less the window), and whoever comes next writes it into the ring before it
- * publishes a record of its own. `docs/decisions/0008-rate-limits.md` has the proofs.
+ * A sliding window keeps its last `requests` stamps and judges by the oldest of them alone. Those that
+ * are over stay for one window more: another thread may still be at work on a call with an earlier time,
+ * for which they are not. After that they go, as 32 bits tell ages only up to 24 days. The stamps lie in
+ * its ring, low 32 bits each, but for the last one. That one is in the record ("full at" less the
+ * window), and whoever comes next writes it into the ring before it publishes a record of its own.
+ * `docs/decisions/0008-rate-limits.md` has the proofs.
  */
 import type { RateLimitRule } from './rate-limit-rule.ts';
 import { FIXED_WINDOW, SLIDING_WINDOW } from './rate-limit-rule.ts';
@@ -125,20 +128,23 @@ function takeSliding(step: RateLimitStep, rule: RateLimitRule): number {
   const { windowMs } = rule;
   const fullAt = readFullAt(words, from);
   const number = words[from + STATE]!;
-  if (fullAt <= floorMs) {
+  if (fullAt + windowMs <= floorMs) {
     writeSliding(words, to, ceilMs + windowMs, (number + 1) | 0, 1, true);
     return ALLOWED;
   }
   const lastMs = fullAt - windowMs;
   const last = lastMs | 0;
   let used = words[from + USED]! >> 1;
-  if ((words[from + USED]! & 1) !== 0 && !writeStamp(step, (number - 1) | 0, last))
+  if ((words[from + USED]! & 1) !== 0 && !writeStamp(step, (number - 1) | 0, last)) {
     return OVERTAKEN;
-  // A stamp is over when it is at least this much older than the last one.
+  }
+  // A stamp is over when it is at least this much older than the last one; negative once all are.
   const overMs = fullAt - floorMs;
-  used -= countOver(step, (number - used) | 0, used, last, overMs);
-  if (used >= rule.requests) {
-    return overMs - ageOf(step, (number - used) | 0, last);
+  used -= countOlder(step, (number - used) | 0, used, last, overMs + windowMs);
+  if (used === rule.requests) {
+    const age = ageOf(step, (number - used) | 0, last);
+    if (age < overMs) return overMs - age;
+    used -= 1;
   }
   const stampMs = lastMs > ceilMs ? lastMs : ceilMs;
   writeSliding(words, to, stampMs + windowMs, (number + 1) | 0, used + 1, true);
@@ -174,24 +180,24 @@ function ageOf(step: RateLimitStep, number: number, last: number): number {
   return (last - step.words[step.ring + (number & step.mask)]!) | 0;
 }
 
-/** How many of the `used` stamps from `first` on are at least `overMs` older than the last. */
-function countOver(
+/** How many of the `used` stamps from `first` on are at least `olderMs` older than the last. */
+function countOlder(
   step: RateLimitStep,
   first: number,
   used: number,
   last: number,
-  overMs: number,
+  olderMs: number,
 ): number {
-  if (used === 0 || ageOf(step, first, last) < overMs) return 0;
-  let over = 1;
+  if (used === 0 || ageOf(step, first, last) < olderMs) return 0;
+  let older = 1;
   let end = used;
   // Stamps are in order: halve.
-  while (over < end) {
-    const middle = (over + end) >> 1;
-    if (ageOf(step, (first + middle) | 0, last) >= overMs) over = middle + 1;
+  while (older < end) {
+    const middle = (older + end) >> 1;
+    if (ageOf(step, (first + middle) | 0, last) >= olderMs) older = middle + 1;
     else end = middle;
   }
-  return over;
+  return older;
 }
 
 /**
