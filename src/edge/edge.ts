@@ -44,6 +44,7 @@ import type { ShardResourceLimits } from './shard-run.ts';
 import { ShardSupervisor, TICK_MS } from './shard-supervisor.ts';
 import type { SupervisorHooks } from './shard-supervisor.ts';
 import { StatusAsker } from './status-asker.ts';
+import { tellUnreadIds } from './unread-ids.ts';
 
 const SESSION_KEY_BYTES = 32;
 const INSTANCE_BYTES = 8;
@@ -146,6 +147,7 @@ export class Edge implements SupervisorHooks<unknown> {
       await this.#supervisor.start();
       this.#server = await createHttpServer(this.#serverOptions());
       const address = await this.#server.listen();
+      this.#options.logger.info({ server: this.#server.description }, 'accepts clients');
       if (this.#stopping !== null) throw new Error('stopped while it started');
       return address;
     } catch (error) {
@@ -274,8 +276,11 @@ export class Edge implements SupervisorHooks<unknown> {
 
   /** What a dead shard committed is still delivered. If it died of a mad ring, that must not end us. */
   #readToEnd(shard: PumpedShard): void {
+    const { ringsIn, ringInBytes } = this.layout;
+    const unread = ringsIn[0]![shard.proxy.index]!;
     try {
       this.#pump.drainLost(shard);
+      tellUnreadIds(new RingReader(this.region, unread, ringInBytes), shard.proxy.table);
     } catch (error) {
       shard.reader = null;
       this.#options.logger.error(
