@@ -13,6 +13,7 @@ import { redactPlan } from './config/redact-plan.ts';
 import { Reloader, type PlanSource, type ReloadOutcome } from './config/reload.ts';
 import { createLogger, type Logger } from './observe/log.ts';
 import { mergeStatus, type UpstreamStatus } from './observe/gateway-status.ts';
+import { mergeCollisions, settledCollisions } from './observe/name-collision.ts';
 
 /** What the gateway needs of the edge; `src/edge/edge.ts` fills it. */
 export interface GatewayEdge<Stats> {
@@ -132,6 +133,7 @@ export class Gateway<Stats, Front extends GatewayEdge<Stats> = GatewayEdge<Stats
       if (plan.admin !== null && admin === null)
         this.#logger.warn('this build has no admin listener');
       this.#bound = { listen: bound, admin };
+      await this.#refuseCollisions(plan);
       this.#startWatch(plan);
     } catch (error) {
       await this.close(0);
@@ -143,6 +145,24 @@ export class Gateway<Stats, Front extends GatewayEdge<Stats> = GatewayEdge<Stats
       'started',
     );
     return address;
+  }
+
+  /** Under `names.conflict: fail` a name that two upstreams claim stops the start. */
+  async #refuseCollisions(plan: Plan): Promise<void> {
+    if (plan.names.conflict !== 'fail') return;
+    const timeoutMs = plan.timeouts.listTimeoutMs;
+    const collisions = await settledCollisions({ pending: () => this.#pending(plan) }, timeoutMs);
+    if (collisions.length === 0) return;
+    throw new Error(`names collide (names.conflict: fail): ${collisions.join('; ')}`);
+  }
+
+  async #pending(plan: Plan): Promise<{ isSettled: boolean; collisions: string[] }> {
+    const answers = await this.#edge.status();
+    const upstreams = mergeStatus(plan.upstreams, answers);
+    const isSettled = upstreams.every(
+      ({ state, tools }) => state === 'down' || (state === 'up' && tools !== null),
+    );
+    return { isSettled, collisions: mergeCollisions(answers) };
   }
 
   /** @throws Error before `start` has resolved */

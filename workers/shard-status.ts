@@ -1,7 +1,7 @@
 import type { ShardStatus, ShardUpstreamStatus } from '../src/observe/gateway-status.ts';
 import type { PlanEndpoint } from '../src/config/plan.ts';
 import { ERA_MODERN } from '../src/protocol/eras/era.ts';
-import { NAME_TOOL } from './routing/name-route.ts';
+import { NAME_PROMPT, NAME_TOOL } from './routing/name-route.ts';
 import type { PlanShelf } from './plan-shelf.ts';
 import type { UpstreamSet } from './upstream/upstream-set.ts';
 
@@ -33,5 +33,35 @@ export function shardStatus(parts: {
       reason: upstream?.downReason ?? '',
     };
   });
-  return { upstreams };
+  return { upstreams, collisions: collisions(parts) };
 }
+
+/** Names that two upstreams claim on the aggregated endpoint. With prefixes there are none. */
+function collisions(parts: {
+  readonly plans: PlanShelf;
+  readonly upstreams: UpstreamSet;
+}): string[] {
+  const { plan, routes } = parts.plans.current;
+  const { conflict } = plan.names;
+  if (plan.routed || (conflict !== 'fail' && conflict !== 'none')) return [];
+  const aggregated = plan.endpoints[0] as PlanEndpoint;
+  const found: string[] = [];
+  for (const kind of ['tools', 'prompts'] as const) {
+    const owners = new Map<string, string[]>();
+    for (const planned of plan.upstreams) {
+      const items = parts.upstreams.catalog(planned.slot)?.list(kind).items ?? [];
+      for (const { key } of items) {
+        const nameKind = kind === 'tools' ? NAME_TOOL : NAME_PROMPT;
+        const name = routes.exposedName(aggregated, planned, nameKind, key);
+        owners.set(name, [...(owners.get(name) ?? []), planned.name]);
+      }
+    }
+    for (const [name, upstreams] of owners) {
+      if (upstreams.length > 1) found.push(`${kind}/${name}: ${upstreams.join(', ')}`);
+    }
+  }
+  return found.slice(0, COLLISIONS_MAX);
+}
+
+/** Enough to see what is wrong. */
+const COLLISIONS_MAX = 100;

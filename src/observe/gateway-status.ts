@@ -8,6 +8,8 @@ export type UpstreamState = 'idle' | 'connecting' | 'up' | 'down';
 /** What a shard answers to `statusAsk` on the control port. */
 export interface ShardStatus {
   readonly upstreams: readonly ShardUpstreamStatus[];
+  /** Names that two upstreams claim, e.g. `tools/add: math, data`; empty under `names.conflict: prefix`. */
+  readonly collisions: readonly string[];
 }
 
 export interface ShardUpstreamStatus {
