@@ -200,6 +200,13 @@ it('a line that a shard logs is written by the edge, with the shard named', asyn
   expect(line).toEqual({ level: 'warn', message: 'hello', fields: { a: 1, shard: 1 } });
 });
 
+it.each(['auto', 'node'] as const)('the log says what accepts clients: %s', async (which) => {
+  harness = await Harness.start(undefined, { serverImplementation: which });
+  const line = harness.lines.find(({ message }) => message === 'accepts clients');
+  const server = which === 'node' ? /^node:http$/ : /^(uWebSockets\.js|node:http) \(.+\)$/;
+  expect(line).toMatchObject({ level: 'info', fields: { server: expect.stringMatching(server) } });
+});
+
 it('an end under load fails no call that was sent', async () => {
   harness = await Harness.start();
   let answered = 0;
