@@ -76,10 +76,9 @@ export class TestGateway {
   async counter(name: string): Promise<number> {
     const response = await fetch(`${this.adminUrl}/metrics`);
     const text = await response.text();
-    let sum = 0;
-    for (const [, value] of text.matchAll(new RegExp(`^sluice_${name}(?:{[^\n]*})? (\\S+)$`, 'gm')))
-      sum += Number(value);
-    return sum;
+    const lines = [...text.matchAll(new RegExp(`^sluice_${name}(?:{[^\n]*})? (\\S+)$`, 'gm'))];
+    if (lines.length === 0) throw new Error(`no such counter: ${name}`);
+    return lines.reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
   async stop(): Promise<number | null> {
