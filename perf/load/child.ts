@@ -22,6 +22,8 @@ export interface ChildOptions {
   readonly cwd?: string;
   /** Output of either stream that says that it is ready; the match is kept. */
   readonly ready: RegExp;
+  /** How long that may take. */
+  readonly timeoutMs?: number;
 }
 
 export class Child {
@@ -54,7 +56,11 @@ export class Child {
     child.once('exit', () => running.delete(child));
     const output = new OutputTail(child);
     try {
-      return new Child(child, await output.wait(options.ready), output);
+      return new Child(
+        child,
+        await output.wait(options.ready, options.timeoutMs ?? READY_TIMEOUT_MS),
+        output,
+      );
     } catch (error) {
       child.kill('SIGKILL');
       const reason = error instanceof Error ? error.message : String(error);
@@ -90,9 +96,9 @@ class OutputTail {
     }
   }
 
-  wait(pattern: RegExp): Promise<RegExpExecArray> {
+  wait(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error('no answer in time')), READY_TIMEOUT_MS);
+      const timer = setTimeout(() => reject(new Error('no answer in time')), timeoutMs);
       const settle = (run: () => void): void => {
         clearTimeout(timer);
         this.#onText = () => undefined;

@@ -1,9 +1,23 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from './scenario.ts';
+import { sessions, streams } from './scenarios/crowds.ts';
 import { http } from './scenarios/http.ts';
 import { idle } from './scenarios/idle.ts';
+import { rates } from './scenarios/rates.ts';
 import { scaling } from './scenarios/scaling.ts';
 import { single } from './scenarios/single.ts';
 import { events, large, setup, stdio } from './scenarios/variants.ts';
 
-export const SCENARIOS: readonly Scenario[] = [http, single, stdio, events, large, setup, scaling, idle]; // prettier-ignore
+export const SCENARIOS: readonly Scenario[] = [
+  http,
+  single,
+  rates,
+  stdio,
+  events,
+  large,
+  setup,
+  scaling,
+  idle,
+  sessions,
+  streams,
+];

@@ -12,6 +12,7 @@ import {
   processOutput,
   type CommandOutput,
 } from './command-result.ts';
+import type { BenchOptions } from './commands/bench.ts';
 import { check } from './commands/check.ts';
 import type { SignalSource } from './commands/serve.ts';
 import { token, type TokenOptions } from './commands/token.ts';
@@ -86,7 +87,41 @@ function makeProgram(output: CommandOutput, end: (exitCode: number) => void): Co
       end(check(configFile(file, process.cwd()), process.env, output));
     });
   addToken(program, output, end);
+  addBench(program, output, end);
   return program;
+}
+
+function addBench(program: Command, output: CommandOutput, end: (exitCode: number) => void): void {
+  const many = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+  const none: readonly string[] = [];
+  program
+    .command('bench')
+    .description('put a measured load on an MCP endpoint; without --tool it asks for the tool list')
+    .argument('<url>', 'the endpoint, e.g. http://127.0.0.1:8080/mcp')
+    .addOption(
+      new Option('--era <era>', 'protocol revisions to speak')
+        .choices(['auto', 'legacy', 'modern'])
+        .default('auto'),
+    )
+    .option('--tool <name=json>', 'tool to call, with arguments; again for a mix', many, none)
+    .option('--concurrency <count>', 'calls at once', wholeNumber(1, 10_000), 8)
+    .option(
+      '--rate <count>',
+      'calls a second, however long answers take',
+      wholeNumber(1, 1_000_000),
+    ) // prettier-ignore
+    .option('--duration <seconds>', 'how long', wholeNumber(1, 86_400), 10)
+    .option('--warm-up <seconds>', 'load before that, not measured', wholeNumber(0, 3600), 0)
+    .option('--timeout <seconds>', 'longest a call may take', wholeNumber(1, 600), 10)
+    .option('--sessions <count>', 'sessions of a legacy endpoint', wholeNumber(1, 100_000), 1)
+    .option('--header <field>', 'header field to send, "name: value"; again for more', many, none)
+    .option('--token <token>', 'bearer token to send')
+    .option('--token-file <file>', 'file with bearer tokens, one per line; calls take turns')
+    .option('--json', 'print the report as JSON')
+    .action(async (url: string, options: BenchOptions) => {
+      const { bench } = await import('./commands/bench.ts');
+      end(await bench(url, options, { output, signals: processSignals() }));
+    });
 }
 
 function addToken(program: Command, output: CommandOutput, end: (exitCode: number) => void): void {

@@ -1,0 +1,53 @@
+/** Runs `sluice bench` in a process of its own, for load at a fixed rate. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BenchReport } from '../../src/bench/bench-plan.ts';
+import { Child, runToEnd } from './child.ts';
+import { ROOT } from './paths.ts';
+import { clientTokens } from './request-pool.ts';
+import { TOOL_NAMES } from './stub-reply.ts';
+import type { PoolFiles } from './wrk.ts';
+
+export interface OpenLoad {
+  readonly url: string;
+  readonly rate: number;
+  readonly seconds: number;
+}
+
+/** @throws Error when a call failed */
+export async function runOpenLoop(pools: PoolFiles, load: OpenLoad): Promise<BenchReport> {
+  const tools = TOOL_NAMES.flatMap((name, index) => [
+    '--tool',
+    `${name}=${JSON.stringify({ a: index, text: 'lorem '.repeat(index) })}`,
+  ]);
+  const out = await runToEnd(process.execPath, [
+    join(ROOT, 'bin', 'sluice.js'),
+    'bench',
+    load.url,
+    ...['--era', 'modern', '--json', '--warm-up', '1', '--concurrency', '1024'],
+    ...['--rate', String(load.rate), '--duration', String(load.seconds)],
+    ...['--token-file', tokenFile(pools), ...tools],
+  ]);
+  return JSON.parse(out) as BenchReport;
+}
+
+function tokenFile(pools: PoolFiles): string {
+  const file = join(pools.folder, 'tokens');
+  writeFileSync(file, clientTokens().join('\n'), { mode: 0o600 });
+  return file;
+}
+
+/** A process that opens sessions or streams and holds them until it is stopped; see `crowd.ts`. */
+export function startCrowd(
+  kind: 'sessions' | 'streams',
+  url: string,
+  count: number,
+): Promise<Child> {
+  return Child.start({
+    command: process.execPath,
+    args: [join(ROOT, 'dist', 'perf', 'load', 'crowd.js'), kind, url, String(count)],
+    env: { PERF_TOKENS: clientTokens().slice(0, 64).join(' ') },
+    ready: /(\d+) open, (\d+) failed/,
+    timeoutMs: 300_000,
+  });
+}
