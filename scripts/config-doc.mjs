@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /**
- * Writes sluice.schema.json and docs/configuration.md from the schema. Needs a build (`npm run build`).
+ * Writes sluice.schema.json and docs/configuration.md from the schema, and the table of metrics in
+ * docs/operations.md. Needs a build (`npm run build`).
  *
- *   node scripts/config-doc.mjs            writes both
+ *   node scripts/config-doc.mjs            writes them
  *   node scripts/config-doc.mjs --check    writes nothing, exits 1 if one of them is stale
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,11 +17,15 @@ if (!existsSync(built)) {
 const { jsonSchemaText } = await import(new URL('json-schema.js', built).href);
 const { configDocText } = await import(new URL('config-doc.js', built).href);
 
+const { withMetricTable } = await import(new URL('../observe/metric-doc.js', built).href);
+
+const operations = new URL('../docs/operations.md', import.meta.url);
 const check = process.argv.includes('--check');
 let stale = 0;
 for (const [file, text] of [
   ['../sluice.schema.json', jsonSchemaText()],
   ['../docs/configuration.md', configDocText()],
+  ['../docs/operations.md', withMetricTable(readFileSync(operations, 'utf8'))],
 ]) {
   const path = fileURLToPath(new URL(file, import.meta.url));
   if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;

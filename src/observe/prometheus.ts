@@ -19,8 +19,8 @@ export interface BuildInfo {
   readonly http: string;
 }
 
-const BUILD_INFO_HELP = 'Always 1; the labels say what runs.';
-const BUILD_INFO_LABELS = ['version', 'node', 'http'] as const;
+export const BUILD_INFO_HELP = 'Always 1; the labels say what runs.';
+export const BUILD_INFO_LABELS = ['version', 'node', 'http'] as const;
 
 /** A metric as prom-client's registry writes it out. */
 interface CountedMetric {
@@ -158,19 +158,4 @@ export function counterMetric(row: CounterRow): MetricRow {
       });
     },
   };
-}
-
-/** One row per metric, for the documentation. */
-export function metricTableText(): string {
-  const rows = [
-    ...METRIC_ROWS,
-    { ...LATENCY_HISTOGRAM, type: 'histogram' },
-    { name: 'sluice_build_info', type: 'gauge', labels: BUILD_INFO_LABELS, help: BUILD_INFO_HELP },
-    ...COUNTER_ROWS.map(counterMetric),
-  ];
-  const lines = rows.map(({ name, type, labels, help }) => {
-    const listed = labels.map((label) => `\`${label}\``).join(', ');
-    return `| \`${name}\` | ${type} | ${listed} | ${help} |`;
-  });
-  return ['| metric | type | labels | |', '|---|---|---|---|', ...lines, ''].join('\n');
 }

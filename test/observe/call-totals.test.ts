@@ -89,6 +89,17 @@ it('never goes backwards when a shard starts again and labels its rows otherwise
   expect(stats().map(({ latency }) => latency?.count)).toEqual([4, 2]);
 });
 
+it('gives what a row counted to the label it had then', () => {
+  const { totals, tables, stats } = open(1);
+  totals.onLabel(0, 0, 'math', 'add');
+  tables[0]!.record(0, OUTCOME_OK, 10);
+  totals.onLabel(0, 0, 'math', 'divide');
+  expect(stats()).toMatchObject([
+    { tool: 'add', ok: 1 },
+    { tool: 'divide', ok: 0, latency: null },
+  ]);
+});
+
 it('keeps counts that come before their label, and those whose label died with the shard', () => {
   const { totals, tables, stats } = open(1);
   tables[0]!.record(3, OUTCOME_OK, 10);
