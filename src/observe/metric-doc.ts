@@ -15,7 +15,7 @@ export function withMetricTable(page: string): string {
 }
 
 /** One row per metric, for the documentation. */
-function metricTableText(): string {
+export function metricTableText(): string {
   const rows = [
     ...METRIC_ROWS,
     { ...LATENCY_HISTOGRAM, type: 'histogram' },

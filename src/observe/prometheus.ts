@@ -1,13 +1,14 @@
 /**
- * The numbers as Prometheus text, made anew at each scrape: the truth is in shared memory, and the
- * metrics of prom-client hold it only while they are written out.
+ * The numbers as Prometheus text, made anew at each scrape: the truth is in shared memory, and
+ * prom-client writes it out without keeping it.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { COUNTER_ROWS } from '../../shared/counter-catalogue.ts';
 import type { CounterRow } from '../../shared/counter-catalogue.ts';
 import type { CallTotal } from './call-totals.ts';
 import { LATENCY_HISTOGRAM, METRIC_ROWS } from './metric-catalogue.ts';
-import type { MetricRow, Put } from './metric-catalogue.ts';
+import type { MetricRow } from './metric-catalogue.ts';
 import type { Scrape } from './scrape.ts';
 
 export const METRICS_CONTENT_TYPE: string = Registry.PROMETHEUS_CONTENT_TYPE;
@@ -73,25 +74,57 @@ class CountedHistogram extends Histogram {
   }
 }
 
+type Values = Awaited<ReturnType<Gauge['get']>>['values'];
+
+/** A counter whose values are read, not kept: cheaper than to fill it anew at each scrape. */
+class ReadCounter extends Counter {
+  readonly #read: () => Values;
+
+  constructor(row: MetricRow, registry: Registry, read: () => Values) {
+    super({ name: row.name, help: row.help, labelNames: row.labels, registers: [registry] });
+    this.#read = read;
+  }
+
+  override async get(): ReturnType<Counter['get']> {
+    return { ...(await super.get()), values: this.#read() };
+  }
+}
+
+/** A gauge, likewise. */
+class ReadGauge extends Gauge {
+  readonly #read: () => Values;
+
+  constructor(row: MetricRow, registry: Registry, read: () => Values) {
+    super({ name: row.name, help: row.help, labelNames: row.labels, registers: [registry] });
+    this.#read = read;
+  }
+
+  override async get(): ReturnType<Gauge['get']> {
+    return { ...(await super.get()), values: this.#read() };
+  }
+}
+
 /** Renders the numbers of one gateway. */
 export class MetricsText {
   readonly #scrape: Scrape;
   readonly #registry = new Registry();
+  readonly #names: string[] = [];
   #calls: readonly CallTotal[] = [];
   #running: Promise<string> | null = null;
 
   constructor(scrape: Scrape, build: () => BuildInfo) {
     this.#scrape = scrape;
-    for (const row of METRIC_ROWS) this.#register(row);
-    new CountedHistogram(this.#registry, () => this.#calls);
-    for (const row of COUNTER_ROWS) this.#register(counterMetric(row));
-    const info: Gauge<(typeof BUILD_INFO_LABELS)[number]> = new Gauge({
+    const info: MetricRow = {
       name: 'sluice_build_info',
+      type: 'gauge',
       help: BUILD_INFO_HELP,
-      labelNames: BUILD_INFO_LABELS,
-      registers: [this.#registry],
-      collect: () => info.set({ ...build(), node: process.versions.node }, 1),
-    });
+      labels: BUILD_INFO_LABELS,
+      read: (_scrape, _calls, put) => put({ ...build(), node: process.versions.node }, 1),
+    };
+    for (const row of [...METRIC_ROWS, info]) this.#register(row);
+    new CountedHistogram(this.#registry, () => this.#calls);
+    this.#names.push(LATENCY_HISTOGRAM.name);
+    for (const row of COUNTER_ROWS) this.#register(counterMetric(row));
   }
 
   /** The whole page. Who asks while one is being made gets that one. */
@@ -100,34 +133,30 @@ export class MetricsText {
     return this.#running;
   }
 
+  /** One metric a turn: between two of them the thread serves calls. */
   async #render(): Promise<string> {
     try {
       this.#calls = this.#scrape.calls();
-      return await this.#registry.metrics();
+      const parts: string[] = [];
+      for (const name of this.#names) {
+        await nextTurn();
+        parts.push(await this.#registry.getSingleMetricAsString(name));
+      }
+      return `${parts.join('\n\n')}\n`;
     } finally {
       this.#running = null;
     }
   }
 
   #register(row: MetricRow): void {
-    const { name, help, labels } = row;
-    const config = { name, help, labelNames: labels, registers: [this.#registry] };
-    if (row.type === 'counter') {
-      const counter: Counter = new Counter({
-        ...config,
-        collect: () => this.#fill(row, counter, (of, value) => counter.inc(of, value)),
-      });
-    } else {
-      const gauge: Gauge = new Gauge({
-        ...config,
-        collect: () => this.#fill(row, gauge, (of, value) => gauge.set(of, value)),
-      });
-    }
-  }
-
-  #fill(row: MetricRow, metric: { reset(): void }, put: Put): void {
-    metric.reset();
-    row.read(this.#scrape, this.#calls, put);
+    const read = (): Values => {
+      const values: Values = [];
+      row.read(this.#scrape, this.#calls, (labels, value) => values.push({ labels, value }));
+      return values;
+    };
+    if (row.type === 'counter') new ReadCounter(row, this.#registry, read);
+    else new ReadGauge(row, this.#registry, read);
+    this.#names.push(row.name);
   }
 }
 

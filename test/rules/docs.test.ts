@@ -12,7 +12,7 @@ import { plainJsonSchema, type JsonSchema } from '../../src/config/json-schema.t
 import { loadFile } from '../../src/config/load.ts';
 import { ConfigError, describeProblems } from '../../src/config/problem.ts';
 import { configSchema } from '../../src/config/schema.ts';
-import { metricTableText } from '../../src/observe/prometheus.ts';
+import { metricTableText } from '../../src/observe/metric-doc.ts';
 import { listFiles, ROOT } from './source-tree.ts';
 
 const PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...listFiles(['docs'], /\.md$/)];
