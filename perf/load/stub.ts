@@ -15,7 +15,6 @@ interface UwsResponse {
   writeHeader(name: string, value: string): UwsResponse;
   write(text: string): boolean;
   end(text?: string): UwsResponse;
-  endWithoutBody(): UwsResponse;
   cork(run: () => void): UwsResponse;
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): UwsResponse;
   onAborted(handler: () => void): UwsResponse;
@@ -68,7 +67,7 @@ function serveUws(module: Uws): void {
 function answerUws(res: UwsResponse, text: string): void {
   const { kind, body } = stubReply(text);
   if (kind === REPLY_JSON) res.writeHeader('content-type', 'application/json').end(body);
-  else if (kind === REPLY_NONE) res.writeStatus('202 Accepted').endWithoutBody();
+  else if (kind === REPLY_NONE) res.writeStatus('202 Accepted').end('');
   else {
     res.writeHeader('content-type', 'text/event-stream').write(body);
     if (kind === REPLY_EVENTS) res.end();
