@@ -16,7 +16,7 @@ import { asciiBytes, equalsAt } from './key-set.ts';
 
 /** Takes the bytes of the response in order. They are valid only during the call. */
 export interface ByteSink {
-  write(bytes: Uint8Array, start: number, end: number): void;
+  write(bytes: Buffer, start: number, end: number): void;
 }
 
 export const STREAM_OPEN = 0;
@@ -30,7 +30,7 @@ const RESULT = asciiBytes('result');
 const ERROR = asciiBytes('error');
 const METHOD = asciiBytes('method');
 const IS_ERROR = asciiBytes('isError');
-const COMMA_TEXT = asciiBytes(',');
+const COMMA_TEXT = Buffer.from(',');
 
 /** Longer keys than this are none of these. */
 const KEY_BYTES_MAX = 8;
@@ -69,8 +69,8 @@ export class ResponseStream {
   hasReplacedId = false;
 
   readonly #expected: Uint8Array;
-  readonly #replacement: Uint8Array;
-  readonly #resultMembers: Uint8Array | null;
+  readonly #replacement: Buffer;
+  readonly #resultMembers: Buffer | null;
   readonly #isSingleLine: boolean;
 
   #depth = 0;
@@ -108,8 +108,8 @@ export class ResponseStream {
     isSingleLine: boolean,
   ) {
     this.#expected = expected;
-    this.#replacement = replacement;
-    this.#resultMembers = resultMembers;
+    this.#replacement = asBuffer(replacement);
+    this.#resultMembers = resultMembers === null ? null : asBuffer(resultMembers);
     this.#isSingleLine = isSingleLine;
   }
 
@@ -347,4 +347,9 @@ function blankLineBreaks(chunk: Buffer, start: number, end: number): void {
       chunk[at] = 0x20;
     }
   }
+}
+
+/** The same bytes as sinks take them; no copy. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

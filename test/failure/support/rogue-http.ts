@@ -1,5 +1,4 @@
 /** An MCP server on a raw socket: orderly in handshakes and lists, and in calls as bad as a test wants. */
-import { once } from 'node:events';
 import { RawServer, type RawConnection, type RawRequest } from '../../support/raw-server.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
 
@@ -216,7 +215,9 @@ export async function pour(
   const { socket } = connection;
   for (const part of parts) {
     if (socket.destroyed) return;
-    if (!socket.write(part)) await Promise.race([once(socket, 'drain'), connection.closed]);
+    if (socket.write(part)) continue;
+    const drained = new Promise<void>((resolve) => socket.once('drain', () => resolve()));
+    await Promise.race([drained, connection.closed]);
   }
 }
 
