@@ -99,7 +99,7 @@ export class RunningGateway {
     this.write(config);
     const offset = this.#err.length;
     this.child.kill('SIGHUP');
-    const expected = /"message":"((?:new settings|settings) [^"]*|reloaded[^"]*)"[^\n]*\n/;
+    const expected = /[^\n]*"message":"new settings [^\n]*\n/;
     return (await this.said(expected, 'err', offset))[0];
   }
 
