@@ -9,11 +9,12 @@ import {
   LoggingMessageNotificationSchema,
   ResourceUpdatedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { closeClients, connectLegacy, connectOn, textOf } from './support/clients.ts';
 import { SHARDS, TestGateway } from './support/gateway.ts';
 import { everythingHttp, everythingStdio, stopServers } from './support/servers.ts';
+import { until } from './support/until.ts';
 
 type Client = Awaited<ReturnType<typeof connectLegacy>>;
 
@@ -120,7 +121,7 @@ describe.each(PLACES)('the everything server %s', (_name, connect) => {
     const uri = 'demo://resource/dynamic/text/1';
     await client.v1.subscribeResource({ uri });
     await client.call('toggle-subscriber-updates');
-    await vi.waitUntil(() => updates.includes(uri), { timeout: 10_000 });
+    await until(() => updates.includes(uri));
     await client.call('toggle-subscriber-updates');
   });
 });

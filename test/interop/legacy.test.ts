@@ -18,6 +18,7 @@ import { closeClients, connectLegacy, connectOn, textOf } from './support/client
 import { SHARDS, TestGateway, shardOf } from './support/gateway.ts';
 import { modern } from './support/raw.ts';
 import { stopServers, v1Events, v1Json, v1Stdio, v2Stdio } from './support/servers.ts';
+import { until } from './support/until.ts';
 
 type Client = Awaited<ReturnType<typeof connectLegacy>>;
 
@@ -107,10 +108,10 @@ describe.each(WITH_JSON)('a legacy session, $name', ({ connect }) => {
     const controller = new AbortController();
     const call = client.call('wait', { tag }, { signal: controller.signal });
     call.catch(() => undefined);
-    await vi.waitUntil(async () => (await journal(client)).waits.includes(tag));
+    await until(async () => (await journal(client)).waits.includes(tag));
     controller.abort('enough');
     await expect(call).rejects.toThrow();
-    await vi.waitUntil(async () => (await journal(client)).cancelled.includes(tag));
+    await until(async () => (await journal(client)).cancelled.includes(tag));
   });
 
   it('hears that a tool was added, and lists it', async () => {
@@ -135,13 +136,13 @@ describe.each(WITH_JSON)('a legacy session, $name', ({ connect }) => {
     const uri = 'note://one';
     await client.v1.subscribeResource({ uri });
     await client.call('touch', { uri });
-    await vi.waitUntil(() => updates.length === 1);
+    await until(() => updates.length === 1);
     await client.v1.unsubscribeResource({ uri });
     await client.call('touch', { uri });
     const marker = 'note://by/marker';
     await client.v1.subscribeResource({ uri: marker });
     await client.call('touch', { uri: marker });
-    await vi.waitUntil(() => updates.includes(marker));
+    await until(() => updates.includes(marker));
     expect(updates).toEqual([uri, marker]);
   });
 });
@@ -170,7 +171,7 @@ describe.each(PLACES)('a legacy session, $name', ({ connect }) => {
     await client.v1.setLoggingLevel('warning');
     await client.call('log', { level: 'info', data: 'quiet' });
     await client.call('log', { level: 'error', data: 'loud' });
-    await vi.waitUntil(() => logged.includes('loud, of the call'));
+    await until(() => logged.includes('loud, of the call'));
     expect(logged.join()).not.toContain('quiet');
   });
 
@@ -195,7 +196,7 @@ describe.each(PLACES)('a legacy session, $name', ({ connect }) => {
     // The same through the endpoint of all.
     const { roots } = await journal(client);
     await client.v1.sendRootsListChanged();
-    await vi.waitUntil(async () => (await journal(client)).roots > roots);
+    await until(async () => (await journal(client)).roots > roots);
   });
 
   it('passes a refusal of the client to the server', async () => {

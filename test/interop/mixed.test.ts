@@ -21,6 +21,7 @@ import {
   v2HttpModernOnly,
   v2StdioModernOnly,
 } from './support/servers.ts';
+import { until } from './support/until.ts';
 
 let gateway: TestGateway;
 
@@ -59,10 +60,10 @@ describe.each(PAIRS)('a %s client and %s', (era, name, connect) => {
     const controller = new AbortController();
     const call = client.call('wait', { tag: era + name }, { signal: controller.signal });
     call.catch(() => undefined);
-    await vi.waitUntil(async () => (await asJournal(client)).waits.includes(era + name));
+    await until(async () => (await asJournal(client)).waits.includes(era + name));
     controller.abort();
     await expect(call).rejects.toThrow();
-    await vi.waitUntil(async () => (await asJournal(client)).cancelled.includes(era + name));
+    await until(async () => (await asJournal(client)).cancelled.includes(era + name));
   });
 
   it('hears that a tool was added', async () => {
@@ -79,7 +80,7 @@ describe.each(PAIRS)('a %s client and %s', (era, name, connect) => {
       legacyClient.v1.setNotificationHandler(ToolListChangedNotificationSchema, heard);
     }
     await client.call('grow', { name: `late_${era}` });
-    await vi.waitUntil(() => heard.mock.calls.length > 0);
+    await until(() => heard.mock.calls.length > 0);
     const names = (await client.sdk.listTools()).tools.map((tool) => tool.name);
     expect(names).toContain(`late_${era}`);
   });

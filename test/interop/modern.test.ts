@@ -2,12 +2,13 @@
  * Modern traffic, complete: over stdio, where one process serves both shards, and over HTTP. What a
  * request's own stream carries, what a listen stream carries, and what closing a stream means.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { closeClients, connectModern, textOf } from './support/clients.ts';
 import { TestGateway } from './support/gateway.ts';
 import { envelope, modern, MODERN, type RpcMessage } from './support/raw.ts';
 import { stopServers, v2HttpModernOnly, v2StdioModernOnly } from './support/servers.ts';
+import { until } from './support/until.ts';
 
 const UPSTREAMS = ['stdio', 'http'];
 const SUBSCRIPTION = 'io.modelcontextprotocol/subscriptionId';
@@ -81,7 +82,7 @@ class Listen {
   }
 
   async has(test: (message: RpcMessage) => boolean): Promise<RpcMessage> {
-    return vi.waitUntil(() => this.messages.find(test), { timeout: 10_000 });
+    return until(() => this.messages.find(test));
   }
 
   async close(): Promise<void> {
@@ -163,13 +164,13 @@ describe.each(UPSTREAMS)('modern, %s', (upstream) => {
       client.call('wait', { tag: tags[i]! }, { signal: controllers[i]!.signal }),
     );
     for (const call of calls) call.catch(() => undefined);
-    await vi.waitUntil(async () => {
+    await until(async () => {
       const { waits } = await journal(clients[0]!);
       return tags.every((tag) => waits.includes(tag));
     });
     for (const controller of controllers) controller.abort();
     await Promise.all(calls.map((call) => expect(call).rejects.toThrow()));
-    await vi.waitUntil(async () => {
+    await until(async () => {
       const { cancelled } = await journal(clients[0]!);
       return tags.every((tag) => cancelled.includes(tag));
     });
@@ -254,7 +255,7 @@ describe.each(UPSTREAMS)('modern, %s', (upstream) => {
     expect(streams[0]!.messages[0]?.params?.['notifications']).toEqual({
       resourceSubscriptions: ['note://one', 'note://by/ada'],
     });
-    await vi.waitUntil(async () => {
+    await until(async () => {
       await client.call('touch', { uri: 'note://one' });
       return streams.every((listen) => listen.messages.length > 1);
     });
@@ -284,7 +285,7 @@ it('is heard by the official client that listens on its own', async () => {
     }),
   );
   await clients[2]!.call('grow', { name: `late_${(count += 1)}` });
-  await vi.waitUntil(() => new Set(heard).size === clients.length);
+  await until(() => new Set(heard).size === clients.length);
 });
 
 it('ends a listen stream in good order when the gateway stops', async () => {
