@@ -2,7 +2,8 @@
 import { BroadcastChannel } from 'node:worker_threads';
 
 import type { ConfigInput } from '../../../src/config/schema.ts';
-import { Edge, type EdgeStats, type ShardEvent } from '../../../src/edge/edge.ts';
+import { Edge, type ShardEvent } from '../../../src/edge/edge.ts';
+import type { EdgeStats } from '../../../src/edge/edge-state.ts';
 import { Gateway } from '../../../src/gateway.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import type { LogLine } from './gateway.ts';
