@@ -140,6 +140,9 @@ export class ShardParts {
       get events() {
         return desk();
       },
+      credentialFor: (upstream, principal) => this.plans.current.credentialFor(upstream, principal),
+      renewCredential: (upstream, principal) =>
+        this.plans.current.renewCredential(upstream, principal),
       resume: (exchange) => this.pipeline.resume(exchange),
       fail: (exchange, code, detail) => this.pipeline.fail(exchange, code, detail),
     };

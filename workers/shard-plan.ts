@@ -1,4 +1,4 @@
-import type { Plan, PlanEndpoint } from '../src/config/plan.ts';
+import type { Plan, PlanEndpoint, PlanUpstream } from '../src/config/plan.ts';
 import { AccessRules } from './policy/access-rules.ts';
 import { Authenticator } from './policy/authenticator.ts';
 import type { AuthenticatorDeps } from './policy/authenticator.ts';
@@ -6,7 +6,7 @@ import { Challenges } from './policy/challenge.ts';
 import { PlanLimits } from './policy/plan-limits.ts';
 import type { Principal } from './policy/principal.ts';
 import { UpstreamCredentials } from './policy/upstream-credentials.ts';
-import type { UpstreamCredentialsDeps } from './policy/upstream-credentials.ts';
+import type { CredentialVerdict, UpstreamCredentialsDeps } from './policy/upstream-credentials.ts';
 import { ByteMap } from './routing/byte-map.ts';
 import { ROUTE_DEFAULT, ROUTE_IMPLICIT } from './routing/name-route.ts';
 import type { NameRoute } from './routing/name-route.ts';
@@ -72,6 +72,27 @@ export class ShardPlan {
   mayUse(route: NameRoute, principal: Principal): boolean {
     const index = this.accessIndex(route);
     return index < 0 || this.access.mayList(index, principal);
+  }
+
+  /**
+   * The credential for an upstream that may have been opened under an earlier plan.
+   * @param principal null: for a message of the gateway's own
+   */
+  credentialFor(upstream: PlanUpstream, principal: Principal | null): CredentialVerdict {
+    const index = this.#indexOf(upstream);
+    return index < 0 ? 'UPSTREAM_AUTH' : this.credentials.headerFor(index, principal);
+  }
+
+  /** The upstream refused that credential. */
+  renewCredential(upstream: PlanUpstream, principal: Principal | null): void {
+    this.credentials.invalidate(this.#indexOf(upstream), principal);
+  }
+
+  /** -1: it is not in this plan, or is another one under the same name, whose credential it must not get. */
+  #indexOf({ slot, configHash }: PlanUpstream): number {
+    return this.plan.upstreams.findIndex(
+      (upstream) => upstream.slot === slot && upstream.configHash === configHash,
+    );
   }
 
   close(): void {

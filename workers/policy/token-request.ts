@@ -17,7 +17,7 @@ export interface IssuedToken {
 }
 
 /**
- * @param subject the caller's verified token; needed for token exchange
+ * @param subject the caller's verified token, to be exchanged; null: a token for the gateway itself
  * @throws Error without any part of the request or of the answer's body but its `error` code
  */
 export async function requestToken(
@@ -26,10 +26,9 @@ export async function requestToken(
   fetch: HttpFetch,
 ): Promise<IssuedToken> {
   const fields: [string, string][] = [];
-  if (auth.kind === 'clientCredentials') {
+  if (auth.kind === 'clientCredentials' || subject === null) {
     fields.push(['grant_type', 'client_credentials']);
   } else {
-    if (subject === null) throw new Error('the caller has no token to exchange');
     fields.push(['grant_type', GRANT_EXCHANGE]);
     fields.push(['subject_token', subject.toString('latin1')]);
     fields.push(['subject_token_type', auth.subjectTokenType]);

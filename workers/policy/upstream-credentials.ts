@@ -88,7 +88,7 @@ interface UpstreamEntry {
   readonly auth: PlanUpstreamAuth;
   /** Header line that never changes; null: a token is needed. */
   readonly fixed: Buffer | null;
-  /** By `Principal.grantKey`, or one entry under `''`. Oldest first. */
+  /** By `Principal.grantKey`; the gateway's own under `''`. Oldest first. */
   readonly tokens: Map<string, TokenEntry>;
   readonly gate: RequestGate;
 }
@@ -118,16 +118,17 @@ export class UpstreamCredentials {
   /**
    * The credential for one call.
    * @param upstream index in the plan
-   * @param principal who calls; token exchange is done in its name
+   * @param principal who calls; token exchange is done in its name. null: the gateway itself, for its
+   *   handshakes and lists; nobody's token can be exchanged then, so it asks for one of its own
    */
-  headerFor(upstream: number, principal: Principal): CredentialVerdict {
+  headerFor(upstream: number, principal: Principal | null): CredentialVerdict {
     const entry = this.#upstreams[upstream];
     if (entry === undefined) return 'UPSTREAM_AUTH';
     if (entry.fixed !== null) return entry.fixed;
     const nowMs = this.#deps.nowMs();
     const known = entry.tokens.get(nameOf(entry, principal));
     if (known !== undefined && known.header !== null && nowMs < known.untilMs) return known.header;
-    const mayExchange = principal.exchangeableToken() !== null;
+    const mayExchange = principal === null || principal.exchangeableToken() !== null;
     if (entry.auth.kind === 'tokenExchange' && !mayExchange) return 'UPSTREAM_AUTH';
     const token = known ?? addToken(entry, principal);
     if (!token.isFetching && nowMs < token.retryAtMs) return 'UPSTREAM_AUTH';
@@ -142,7 +143,7 @@ export class UpstreamCredentials {
   }
 
   /** The upstream refused the credential (401): the next call gets a new one, if there can be one. */
-  invalidate(upstream: number, principal: Principal): void {
+  invalidate(upstream: number, principal: Principal | null): void {
     const entry = this.#upstreams[upstream];
     if (entry === undefined || entry.fixed !== null) return;
     const token = entry.tokens.get(nameOf(entry, principal));
@@ -158,13 +159,18 @@ export class UpstreamCredentials {
     }
   }
 
-  async #fetch(entry: UpstreamEntry, token: TokenEntry, principal: Principal): Promise<void> {
+  async #fetch(
+    entry: UpstreamEntry,
+    token: TokenEntry,
+    principal: Principal | null,
+  ): Promise<void> {
     const { auth } = entry;
     if (auth.kind === 'none' || auth.kind === 'header') return;
     token.isFetching = true;
     let header: Buffer | CredentialFault;
     try {
-      const subject = auth.kind === 'tokenExchange' ? principal.exchangeableToken() : null;
+      const isExchange = auth.kind === 'tokenExchange' && principal !== null;
+      const subject = isExchange ? principal.exchangeableToken() : null;
       const issued = await entry.gate.run(() => requestToken(auth, subject, this.#deps.fetch));
       header = this.#take(token, issued);
     } catch (error) {
@@ -202,11 +208,11 @@ export class UpstreamCredentials {
   }
 }
 
-function nameOf(entry: UpstreamEntry, principal: Principal): string {
-  return entry.auth.kind === 'tokenExchange' ? principal.grantKey : '';
+function nameOf(entry: UpstreamEntry, principal: Principal | null): string {
+  return entry.auth.kind === 'tokenExchange' && principal !== null ? principal.grantKey : '';
 }
 
-function addToken(entry: UpstreamEntry, principal: Principal): TokenEntry {
+function addToken(entry: UpstreamEntry, principal: Principal | null): TokenEntry {
   if (entry.tokens.size >= UPSTREAM_TOKENS_MAX) dropOldest(entry.tokens);
   const token = new TokenEntry();
   entry.tokens.set(nameOf(entry, principal), token);

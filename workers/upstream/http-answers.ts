@@ -58,12 +58,12 @@ export class HttpAnswers {
     if (session !== null && session.id !== null && isLost) {
       return this.#sessions.onLost(call, session);
     }
-    if (isJson && status >= 400 && end > start && this.#deliverError(call, bytes, start, end))
-      return false;
-    const { exchange } = call;
-    if (status === 401 && exchange !== null) {
-      // Our own credential was refused: the next call gets a new one.
-      exchange.plan.credentials.invalidate(this.#upstream.plan.index, exchange.principal);
+    // What a 401 says is between us and the upstream: the next call gets a new credential.
+    if (status === 401) {
+      const principal = call.exchange?.principal ?? session?.principal ?? null;
+      this.#shard.renewCredential(this.#upstream.plan, principal);
+    } else if (isJson && status >= 400 && end > start) {
+      if (this.#deliverError(call, bytes, start, end)) return false;
     }
     const isAuth = status === 401 || status === 403;
     const code = status < 300 ? 'UPSTREAM_INVALID' : isAuth ? 'UPSTREAM_AUTH' : 'UPSTREAM_STATUS';

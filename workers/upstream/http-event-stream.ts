@@ -53,7 +53,15 @@ export class HttpEventStream implements HttpResponseListener, EventStreamListene
 
   start(): void {
     if (this.#isStopped) return;
-    const request = this.#isModern ? this.#listenRequest() : this.#getRequest();
+    this.#upstream.credential(this.#session?.principal ?? null).then(
+      (credential) => this.#open(credential),
+      () => this.#again(),
+    );
+  }
+
+  #open(credential: Buffer): void {
+    if (this.#isStopped) return;
+    const request = this.#isModern ? this.#listenRequest(credential) : this.#getRequest(credential);
     if (request === null) return;
     this.#status = 0;
     this.#parser = null;
@@ -144,15 +152,15 @@ export class HttpEventStream implements HttpResponseListener, EventStreamListene
     );
   }
 
-  #getRequest(): Buffer | null {
+  #getRequest(credential: Buffer): Buffer | null {
     const session = this.#session;
     // Without a session there is nothing to listen to.
     if (session === null || session.id === null) return null;
-    return this.#upstream.writer.stream(session, this.#lastEventId);
+    return this.#upstream.writer.stream(session, this.#lastEventId, credential);
   }
 
-  #listenRequest(): Buffer {
+  #listenRequest(credential: Buffer): Buffer {
     const text = `{"jsonrpc":"2.0","id":"sluice-news","method":"subscriptions/listen","params":{"_meta":${ownEnvelope()},"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":true}}}`;
-    return this.#upstream.writer.message('subscriptions/listen', Buffer.from(text));
+    return this.#upstream.writer.message('subscriptions/listen', Buffer.from(text), credential);
   }
 }

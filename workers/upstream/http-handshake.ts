@@ -57,7 +57,7 @@ export class HttpHandshake {
       const description = await this.#discover(timeoutMs, era === 'modern');
       if (description !== null) return { description, session: null };
     }
-    const session = new HttpUpstreamSession(null, '', null);
+    const session = new HttpUpstreamSession(null, null, null);
     const result = await this.#initialize(
       session,
       ownCapabilities(this.#upstream.plan),
@@ -125,6 +125,7 @@ export class HttpHandshake {
 
   /** null: not modern. */
   async #discover(timeoutMs: number, isPinned: boolean): Promise<UpstreamDescription | null> {
+    const credential = await this.#upstream.credential(null);
     const own = new OwnRequest();
     const text = `{"jsonrpc":"2.0","method":"server/discover","params":{"_meta":${ownEnvelope()}}}`;
     const call = this.#upstream.send(
@@ -134,6 +135,7 @@ export class HttpHandshake {
       null,
       own,
       timeoutMs,
+      credential,
     );
     if (call === null) throw this.busy();
     try {
@@ -173,6 +175,8 @@ export class HttpHandshake {
     revision: string,
     timeoutMs: number,
   ): Promise<JsonObject> {
+    const credential = await this.#upstream.credential(session.principal);
+    session.credential = credential;
     const own = new OwnRequest();
     const text = `{"jsonrpc":"2.0","method":"initialize","params":{"protocolVersion":"${revision}","capabilities":${capabilitiesJson},"clientInfo":${clientInfoJson}}}`;
     const call = this.#upstream.send(
@@ -182,6 +186,7 @@ export class HttpHandshake {
       null,
       own,
       timeoutMs,
+      credential,
     );
     if (call === null) throw this.busy();
     const result = await own.promise.catch((error: unknown) => {

@@ -50,32 +50,35 @@ export class HttpRequestWriter {
     session: HttpUpstreamSession | null,
     head: string,
     body: Buffer,
+    credential: Buffer,
   ): void {
     const lines = session === null ? NO_LINES : session.head;
-    this.#assemble(call, lines, NO_LINES, Buffer.from(head, 'latin1'), body, body.length);
+    call.credential = credential;
+    this.#assemble(call, lines, credential, Buffer.from(head, 'latin1'), body, body.length);
   }
 
   /** A modern message of our own, complete. */
-  message(method: string, body: Buffer): Buffer {
+  message(method: string, body: Buffer, credential: Buffer): Buffer {
     const lines = Buffer.from(
       `${this.modernLines(method, null)}content-length: ${body.length}\r\n\r\n`,
       'latin1',
     );
-    return Buffer.concat([this.#post, lines, body]);
+    return Buffer.concat([this.#post, credential, lines, body]);
   }
 
   /** The stream of a session, or the rest of one. */
-  stream(session: HttpUpstreamSession, lastEventId: string, credential: Buffer = NO_LINES): Buffer {
+  stream(session: HttpUpstreamSession, lastEventId: string, credential: Buffer): Buffer {
     const resume = lastEventId === '' ? '' : `Last-Event-ID: ${lastEventId}\r\n`;
     // An id has no line breaks in it, but in latin1 some other characters would become one.
     return Buffer.concat([this.#get, session.head, credential, Buffer.from(`${resume}\r\n`)]);
   }
 
   /** Ends a session. */
-  remove(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
+  remove(call: HttpUpstreamCall, session: HttpUpstreamSession, credential: Buffer): void {
     call.request = Buffer.concat([
       this.#delete,
       session.head,
+      credential,
       Buffer.from('content-length: 0\r\n\r\n', 'latin1'),
     ]);
     call.bodyAt = call.request.length;

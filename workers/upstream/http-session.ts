@@ -1,5 +1,8 @@
+import type { Principal } from '../policy/principal.ts';
 import type { Session } from '../session/session.ts';
 import type { WaitingRoom } from '../waiting-room.ts';
+
+const EMPTY = Buffer.alloc(0);
 
 export const SESSION_OPENING = 0;
 export const SESSION_READY = 1;
@@ -15,7 +18,10 @@ export const SESSION_GONE = 2;
 export class HttpUpstreamSession {
   state = SESSION_OPENING;
   readonly owner: Session | null;
-  readonly principalKey: string;
+  /** In whose name its messages are sent; null: the gateway's own. */
+  readonly principal: Principal | null;
+  /** The last credential that was there for it. */
+  credential: Buffer = EMPTY;
   /** null: the server is stateless, it gave none. */
   id: string | null = null;
   revision = '';
@@ -28,10 +34,14 @@ export class HttpUpstreamSession {
   /** Ends the session's event stream; null while there is none. */
   endStream: (() => void) | null = null;
 
-  constructor(owner: Session | null, principalKey: string, waiting: WaitingRoom | null) {
+  constructor(owner: Session | null, principal: Principal | null, waiting: WaitingRoom | null) {
     this.owner = owner;
     this.waiting = waiting;
-    this.principalKey = principalKey;
+    this.principal = principal;
+  }
+
+  get principalKey(): string {
+    return this.principal?.key ?? '';
   }
 
   ready(id: string | null, revision: string): void {
@@ -43,5 +53,3 @@ export class HttpUpstreamSession {
     this.state = SESSION_READY;
   }
 }
-
-const EMPTY = Buffer.alloc(0);

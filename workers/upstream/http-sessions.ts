@@ -1,6 +1,7 @@
 import { COUNTERS, RETRY_SESSION_LOST } from '../../shared/counter-catalogue.ts';
 import { ANSWERED } from '../../src/transport/http/http-client.ts';
 import type { Exchange } from '../exchange.ts';
+import type { Principal } from '../policy/principal.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
 import { WaitingRoom } from '../waiting-room.ts';
@@ -71,19 +72,19 @@ export class HttpSessions {
   /** True if the exchange's session is open; else it waits for it (retained). null: too many wait. */
   prepare(exchange: Exchange): boolean | null {
     const { session: owner, principal } = exchange;
-    const session = this.find(owner, principal.key) ?? this.open(owner, principal.key);
+    const session = this.find(owner, principal.key) ?? this.open(owner, principal);
     if (session.state === SESSION_READY) return true;
     return session.waiting?.enter(exchange) === true ? false : null;
   }
 
-  open(owner: Session | null, principalKey: string): HttpUpstreamSession {
+  open(owner: Session | null, principal: Principal | null): HttpUpstreamSession {
     const { requestTimeoutMs } = this.#upstream.plan;
     const waiting = new WaitingRoom(this.#shard, WAITING_MAX, requestTimeoutMs);
-    const session = new HttpUpstreamSession(owner, principalKey, waiting);
+    const session = new HttpUpstreamSession(owner, principal, waiting);
     if (owner !== null) (owner.upstreamSessions ??= new Map()).set(this.#upstream.slot, session);
     else {
       this.#makeRoom();
-      this.#byPrincipal.set(principalKey, session);
+      this.#byPrincipal.set(session.principalKey, session);
     }
     this.#handshake.open(session, HANDSHAKE_TIMEOUT_MS).then(
       () => this.#onOpen(session),
@@ -103,7 +104,7 @@ export class HttpSessions {
     if (session.state === SESSION_READY && session.id !== null) {
       const call = new HttpUpstreamCall(this.#upstream);
       call.isNotification = true;
-      this.#upstream.writer.remove(call, session);
+      this.#upstream.writer.remove(call, session, this.#upstream.credentialAtHand(session));
       call.send();
     }
     session.state = SESSION_GONE;
@@ -137,8 +138,8 @@ export class HttpSessions {
       });
       return true;
     }
-    const { owner, principalKey } = session;
-    const next = this.find(owner, principalKey) ?? this.open(owner, principalKey);
+    const { owner, principal, principalKey } = session;
+    const next = this.find(owner, principalKey) ?? this.open(owner, principal);
     call.moveTo(next);
     this.#handshake.whenOpen(next, (isOpen) =>
       this.#upstream.resend(call, isOpen ? null : 'session lost'),

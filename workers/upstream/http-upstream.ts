@@ -9,6 +9,10 @@ import type {
   HttpExecuted,
   HttpFailureKind,
 } from '../../src/transport/http/http-client.ts';
+import { Fault } from '../../shared/fault.ts';
+import type { Principal } from '../policy/principal.ts';
+import { PendingCredential } from '../policy/upstream-credentials.ts';
+import type { CredentialFault } from '../policy/upstream-credentials.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
@@ -35,6 +39,7 @@ const POOL_MAX = 256;
 const CONNECT_HEADER_BYTES_MAX = 16 * 1024;
 /** A call that makes progress may last this many times its timeout. */
 const PROGRESS_CAP_FACTOR = 10;
+const NO_CREDENTIAL = Buffer.alloc(0);
 
 /**
  * An upstream behind Streamable HTTP, as one shard sees it: connections, era, sessions, calls. A
@@ -125,6 +130,31 @@ export class HttpUpstream extends Upstream {
     return this.#send(outgoing, session, listener);
   }
 
+  /**
+   * The gateway's credential for a message in that name; null: of the gateway's own. Handshakes and
+   * lists need one as calls do.
+   * @throws Fault where there should be one and is none
+   */
+  async credential(principal: Principal | null): Promise<Buffer> {
+    const verdict = this.shard.credentialFor(this.plan, principal);
+    const header =
+      verdict instanceof PendingCredential
+        ? await new Promise<Buffer | CredentialFault>((resolve) => verdict.whenReady(resolve))
+        : verdict;
+    if (typeof header !== 'string') return header;
+    // An issuer that exchanges callers' tokens need not give us one; the upstream may tell us all the same.
+    if (principal === null && this.#http.auth.kind === 'tokenExchange') return NO_CREDENTIAL;
+    throw new Fault(header, `no credential: upstream=${this.plan.name}`);
+  }
+
+  /** The same for what cannot wait: the one at hand, be it the last. */
+  credentialAtHand(session: HttpUpstreamSession | null): Buffer {
+    const verdict = this.shard.credentialFor(this.plan, session?.principal ?? null);
+    if (Buffer.isBuffer(verdict)) return verdict;
+    if (verdict instanceof PendingCredential) verdict.cancel();
+    return session?.credential ?? NO_CREDENTIAL;
+  }
+
   /** Sends a message of any session; handshakes use it too. */
   send(
     message: Buffer,
@@ -133,6 +163,7 @@ export class HttpUpstream extends Upstream {
     session: HttpUpstreamSession | null,
     listener: CallListener,
     timeoutMs: number,
+    credential: Buffer = this.credentialAtHand(session),
   ): HttpUpstreamCall | null {
     const call = new HttpUpstreamCall(this);
     call.idToken = Buffer.alloc(16);
@@ -146,7 +177,7 @@ export class HttpUpstream extends Upstream {
       message.subarray('{"jsonrpc":"2.0"'.length),
     ]);
     const head = modernMethod === null ? '' : this.#writer.modernLines(modernMethod, null);
-    this.#writer.own(call, session, head, body);
+    this.#writer.own(call, session, head, body, credential);
     return this.#begin(call, listener, timeoutMs, timeoutMs);
   }
 
@@ -158,6 +189,7 @@ export class HttpUpstream extends Upstream {
     const own = new OwnRequest();
     const isModern = this.description?.era === ERA_MODERN;
     const { message, methodId } = this.#handshake.ownMessage(method, params, isModern);
+    const credential = await this.credential(null);
     const call = this.send(
       message,
       methodId,
@@ -165,6 +197,7 @@ export class HttpUpstream extends Upstream {
       this.#sessions.own,
       own,
       timeoutMs,
+      credential,
     );
     if (call === null) throw this.#handshake.busy();
     return own.promise;
@@ -206,7 +239,7 @@ export class HttpUpstream extends Upstream {
     const call = new HttpUpstreamCall(this);
     call.isNotification = true;
     call.upSession = session;
-    this.#writer.own(call, session, '', message);
+    this.#writer.own(call, session, '', message, this.credentialAtHand(session));
     call.send();
   }
 
@@ -302,6 +335,7 @@ export class HttpUpstream extends Upstream {
     call.upSession = session;
     call.isResendable = outgoing.isResendable;
     call.credential = outgoing.credential;
+    if (session !== null) session.credential = outgoing.credential;
     this.#writer.call(call, session, outgoing);
     const { timeoutMs } = outgoing;
     return this.#begin(call, listener, timeoutMs, timeoutMs * PROGRESS_CAP_FACTOR);
