@@ -88,9 +88,9 @@ function layoutBank(start: number, keysMax: number, shards: number, stamps: numb
   const fixedWords = toLine(RECORDS_WORD + 2 * shards * recordWords);
   const entryWords = fixedWords + stamps;
   const wordsMax = stamps === 0 ? BANK_WORDS_MAX : SLIDING_BANK_WORDS_MAX;
-  // One in eight more than asked for: with the emptier of two sets to go to, the first key finds both
-  // full when the bank as a whole is some 92 % full.
-  const wanted = Math.ceil((keysMax + keysMax / 8) / WAYS);
+  // A quarter more than asked for: with the emptier of two sets to go to, the first key finds both full
+  // when the bank as a whole is some 85 to 90 % full.
+  const wanted = Math.ceil((keysMax + keysMax / 4) / WAYS);
   const sets = Math.max(2, Math.min(wanted, Math.floor(wordsMax / (WAYS * (entryWords + 1)))));
   return {
     sets,

@@ -38,7 +38,7 @@ const CLAIMED = 2;
 /** Times an insertion is begun anew because others were at the same key. */
 const INSERTIONS_MAX = 16;
 const PLACES = 2 * WAYS;
-const HINTS = 4096;
+const HINTS = 16_384;
 
 /** What `#settle` found. */
 const SETTLED = 0;
@@ -108,16 +108,12 @@ export class RateLimitKeys {
     return this.#next(head, this.#activeCode + record);
   }
 
-  /** Two words, hashed with the seed: the part of a hash that clients can choose. */
+  /**
+   * Two words, hashed with the seed: the part of a hash that clients can choose. Of keys with one high
+   * word no two have the same hash; with two, it takes the seed to tell which do.
+   */
   hashWords(low: number, high: number): number {
-    const seed = this.#seed;
-    let a = low ^ seed[0]!;
-    let b = high ^ seed[1]!;
-    b ^= mix(a ^ seed[2]!);
-    a ^= mix(b ^ seed[3]!);
-    b ^= mix((a + seed[1]!) | 0);
-    a ^= mix((b + seed[0]!) | 0);
-    return a ^ (b << 7);
+    return mix((low ^ this.#seed[0]!) + mix(high ^ this.#seed[1]!));
   }
 
   /**
@@ -184,13 +180,15 @@ export class RateLimitKeys {
     return -1;
   }
 
-  /** Index of an announced or active entry that has the key; -1: none seen. */
+  /** Index of an announced or active entry that has the key; -1: none seen, as far as one sees. */
   #search(bank: RateLimitBank): number {
+    const { words } = this;
+    const tag = this.#tag;
     for (let place = 0; place < PLACES; place += 1) {
-      if (Atomics.load(this.words, this.#tagAt(place)) !== this.#tag) continue;
+      if (words[this.#tagAt(place)] !== tag) continue;
       const at = this.#entryAt(bank, place);
-      const code = this.#codeOf(Atomics.load(this.words, at));
-      if ((code === ANNOUNCED || code >= this.#activeCode) && this.#hasKeyNow(at)) return at;
+      const code = this.#codeOf(Atomics.load(words, at));
+      if ((code === ANNOUNCED || code >= this.#activeCode) && this.hasKey(at)) return at;
     }
     return -1;
   }

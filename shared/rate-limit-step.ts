@@ -37,6 +37,8 @@ export class RateLimitStep {
   /** The record that counts, and the spare one of this shard. */
   from: number;
   to: number;
+  /** Which record `to` is. */
+  spare: number;
   ring: number;
   mask: number;
   /** The call's time, rounded down and up. */
@@ -48,6 +50,7 @@ export class RateLimitStep {
     this.head = 0;
     this.from = 0;
     this.to = 0;
+    this.spare = 0;
     this.ring = 0;
     this.mask = 0;
     this.time = new Float64Array(2);

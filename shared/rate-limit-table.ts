@@ -156,7 +156,9 @@ export class RateLimitTable {
       if (!this.#load(bank, at)) continue;
       const waitMs = stepTake(step, rule);
       if (waitMs === ALLOWED) {
-        this.#prepare(index, bank);
+        this.#at[index] = at;
+        this.#seen[index] = step.head;
+        this.#wanted[index] = keys.nextActive(step.head, step.spare);
         return LIMIT_TAKEN;
       }
       // A refusal counts only if what it was judged by stood still.
@@ -164,13 +166,6 @@ export class RateLimitTable {
       return this.#refuse(index, LIMIT_REFUSED, waitMs);
     }
     return this.#refuse(index, LIMIT_REFUSED, 1);
-  }
-
-  #prepare(index: number, bank: RateLimitBank): void {
-    const { at, head, to } = this.#step;
-    this.#at[index] = at;
-    this.#seen[index] = head;
-    this.#wanted[index] = this.#keys.nextActive(head, (to - at - bank.records) / bank.recordWords);
   }
 
   /** The key of a rule for this call. */
@@ -203,7 +198,8 @@ export class RateLimitTable {
     step.at = at;
     step.head = head;
     step.from = records + keys.recordOf(head) * bank.recordWords;
-    step.to = records + keys.spareOf(head) * bank.recordWords;
+    step.spare = keys.spareOf(head);
+    step.to = records + step.spare * bank.recordWords;
     step.ring = at + bank.ring;
     step.mask = bank.stamps - 1;
     return true;
@@ -225,8 +221,7 @@ export class RateLimitTable {
       const outcome = stepGiveBack(step, rule, head === wanted, takenAt);
       if (outcome === OVERTAKEN) continue;
       if (outcome !== ALLOWED) return;
-      const record = (step.to - at - bank.records) / bank.recordWords;
-      const next = keys.nextActive(head, record);
+      const next = keys.nextActive(head, step.spare);
       if (Atomics.compareExchange(step.words, at, head, next) === head) return;
     }
   }

@@ -2,12 +2,12 @@
 // with its likes, and says what it was let through.
 import { parentPort, workerData } from 'node:worker_threads';
 
-const { shared, region, offset, gate, shard, limits, counts } = workerData;
+const { shared, region, offset, gate, shard, counts } = workerData;
 const { RateLimitTable, LIMIT_NO_ROOM, LIMIT_TAKEN } = await import(`${shared}rate-limit-table.js`);
 const { RateLimitRule } = await import(`${shared}rate-limit-rule.js`);
 
 const table = new RateLimitTable(region, offset, shard);
-const rules = limits.map((limit) => new RateLimitRule(limit));
+let rules = [];
 const clientWords = new Uint32Array(2);
 const gateWords = new Int32Array(gate);
 
@@ -74,6 +74,7 @@ function untilRefused(phase) {
 
 const PHASES = { standing, running, untilRefused };
 parentPort.on('message', (phase) => {
+  rules = phase.limits.map((limit) => new RateLimitRule(limit));
   begin(phase);
   parentPort.postMessage(PHASES[phase.kind](phase));
 });

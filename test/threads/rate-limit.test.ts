@@ -1,7 +1,7 @@
 /** Rate limits under real threads: never more than allowed, and never fewer without another's refusal. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RateLimitSettings } from '../../shared/rate-limit-rule.ts';
 import { openLimits, openTable, rule, settings } from '../shared/rate-limit-fixture.ts';
 import { activeEntries } from '../shared/rate-limit-dump.ts';
@@ -19,10 +19,10 @@ const workers: Worker[] = [];
 beforeAll(() => {
   compiled = compileShared();
 });
-afterEach(async () => {
-  await Promise.all(workers.splice(0).map((worker) => worker.terminate()));
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  compiled.dispose();
 });
-afterAll(() => compiled.dispose());
 
 interface Standing {
   taken: number[];
@@ -35,29 +35,25 @@ class Shards {
   readonly opened: ReturnType<typeof openLimits>;
   readonly counts = new Int32Array(new SharedArrayBuffer(64));
   readonly #gate = new SharedArrayBuffer(4);
-  readonly #limits: readonly RateLimitSettings[];
   readonly #threads: Worker[] = [];
   #begun = 0;
 
-  constructor(limits: readonly RateLimitSettings[], shards: number, keysMax = 1024) {
-    this.#limits = limits;
+  constructor(shards: number, keysMax = 1024) {
     this.opened = openLimits(keysMax, shards);
   }
 
-  async start(shard: number): Promise<Worker> {
+  async start(shard: number): Promise<void> {
     const data = {
       ...this.opened,
       shared: compiled.url,
       gate: this.#gate,
       counts: this.counts.buffer,
-      limits: this.#limits,
       shard,
     };
     const worker = new Worker(new URL('./limit-taker.mjs', import.meta.url), { workerData: data });
     workers.push(worker);
     await once(worker, 'message');
     this.#threads[shard] = worker;
-    return worker;
   }
 
   async terminate(shard: number): Promise<void> {
@@ -65,9 +61,13 @@ class Shards {
   }
 
   /** Lets these shards run a phase together; resolves with what each reports. */
-  run<T>(shards: readonly number[], phase: Record<string, unknown>): Promise<T>[] {
+  run<T>(
+    shards: readonly number[],
+    limits: readonly RateLimitSettings[],
+    phase: Record<string, unknown>,
+  ): Promise<T>[] {
     this.#begun += shards.length;
-    const message = { ...phase, gate: this.#begun };
+    const message = { ...phase, limits, gate: this.#begun };
     return shards.map(async (shard) => {
       const worker = this.#threads[shard]!;
       const answer = once(worker, 'message');
@@ -77,8 +77,8 @@ class Shards {
   }
 }
 
-async function startAll(limits: readonly RateLimitSettings[], count: number, keysMax?: number) {
-  const shards = new Shards(limits, count, keysMax);
+async function startAll(count: number, keysMax?: number): Promise<Shards> {
+  const shards = new Shards(count, keysMax);
   await Promise.all(Array.from({ length: count }, (_, shard) => shards.start(shard)));
   return shards;
 }
@@ -111,19 +111,25 @@ describe.each([
   { count: 4, busy: [0, 1, 2, 3] },
   { count: 4, busy: [2] },
 ])('with $count shards of which $busy.length have all the load', ({ count, busy }) => {
+  let shards: Shards;
+  let slot = 0;
+  beforeAll(async () => {
+    shards = await startAll(count);
+  });
+
   it.each(ALGORITHMS.flatMap((algorithm) => SCOPES.map((per) => ({ algorithm, per }))))(
     'a $algorithm for $per lets through exactly what the model does',
     async ({ algorithm, per }) => {
+      slot += 1;
       const burst = algorithm === 'tokenBucket' ? 60 : 100;
-      const limit = settings({ algorithm, per, requests: 100, burst, windowMs: 1000 });
-      const shards = await startAll([limit], count);
+      const limit = settings({ slot, algorithm, per, requests: 100, burst, windowMs: 1000 });
       const model = new RateLimitModel([limit]);
       const clients = [1, 2, 3];
       const rounds = 400;
       // Times at which some of the budget is back, none, all, and more than 32 bits have passed.
       for (const nowMs of [10, 10, 300, 1009, 1010, 1500, 2 ** 32 - 100, 2 ** 32 + 400, 2 ** 33]) {
         const phase = { kind: 'standing', clients, tools: 2, rounds, nowMs };
-        const reports = await Promise.all(shards.run<Standing>(busy, phase));
+        const reports = await Promise.all(shards.run<Standing>(busy, [limit], phase));
         const sum = sums(reports).reduce((a, b) => a + b);
         const expected = modelTakes(model, clients, 2, rounds * busy.length, nowMs);
         expect([nowMs, sum]).toEqual([nowMs, expected.reduce((a, b) => a + b)]);
@@ -144,13 +150,13 @@ it(
       settings({ slot: 2, per: 'client', algorithm: 'slidingWindow', requests: 300 }),
       settings({ slot: 3, per: 'client+tool', algorithm: 'tokenBucket', requests: 160 }),
     ];
-    const shards = await startAll(limits, 4);
+    const shards = await startAll(4);
     const probe = openTable(shards.opened, 0);
     const clients = [1, 2, 3];
     for (let window = 1; window <= 20; window += 1) {
       const nowMs = window * 5000;
       const phase = { kind: 'standing', clients, tools: 2, rounds: 600, nowMs };
-      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], phase));
+      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], limits, phase));
       const taken = sums(reports);
       const total = taken.reduce((a, b) => a + b);
       // All budgets are full at the start. 700 for all are less than each tool's and client's together.
@@ -174,7 +180,7 @@ it(
       settings({ algorithm: 'tokenBucket', requests: 50, burst: 7 }),
     ];
     for (const limit of cases) {
-      const shards = await startAll([limit], 4);
+      const shards = await startAll(4);
       const phase = {
         kind: 'running',
         clients: [5],
@@ -183,7 +189,7 @@ it(
         forMs: 400,
         heldMsMax: 500,
       };
-      const reports = await Promise.all(shards.run<{ at: number[] }>([0, 1, 2, 3], phase));
+      const reports = await Promise.all(shards.run<{ at: number[] }>([0, 1, 2, 3], [limit], phase));
       const at = reports.flatMap((report) => report.at).sort((a, b) => a - b);
       expect(at.length).toBeGreaterThan(limit.requests);
       expect(worstExcess(limit, at)).toBeLessThanOrEqual(0);
@@ -218,12 +224,12 @@ it(
   'a new key that all shards bring at once has one entry and one budget',
   async () => {
     const limit = settings({ algorithm: 'fixedWindow', requests: 3 });
-    const shards = await startAll([limit], 4, 4096);
+    const shards = await startAll(4, 4096);
     let name = 0;
     for (let phase = 0; phase < 15; phase += 1) {
       const clients = Array.from({ length: 200 }, () => (name += 1));
       const work = { kind: 'standing', clients, rounds: 2, nowMs: 50 };
-      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], work));
+      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], [limit], work));
       expect(sums(reports)).toEqual(clients.map(() => 3));
     }
     const entries = activeEntries(shards.opened);
@@ -237,13 +243,13 @@ it(
   'keys that push each other out of a small table never get a second budget',
   async () => {
     const limit = settings({ algorithm: 'slidingWindow', requests: 3 });
-    const shards = await startAll([limit], 4, 64);
+    const shards = await startAll(4, 64);
     for (let phase = 0; phase < 60; phase += 1) {
       // The keys of the phase before are full again, and half of those of this phase are among them.
       const nowMs = 5000 + phase * 1000;
       const clients = Array.from({ length: 90 }, (_, index) => phase * 45 + index);
       const work = { kind: 'standing', clients, rounds: 2, nowMs };
-      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], work));
+      const reports = await Promise.all(shards.run<Standing>([0, 1, 2, 3], [limit], work));
       for (const taken of sums(reports)) expect(taken).toBeLessThanOrEqual(3);
       const sum = sums(reports).reduce((a, b) => a + b);
       expect(sum).toBeGreaterThanOrEqual(64 * 3);
@@ -259,12 +265,13 @@ it(
   async () => {
     for (const algorithm of ALGORITHMS) {
       const requests = algorithm === 'slidingWindow' ? 4096 : 300_000;
-      const shards = await startAll([settings({ algorithm, requests, windowMs: 60_000 })], 4);
+      const limit = settings({ algorithm, requests, windowMs: 60_000 });
+      const shards = await startAll(4);
       for (let life = 1; life <= 6; life += 1) {
         shards.counts.fill(0);
         const nowMs = life * 200_000;
         const phase = { kind: 'untilRefused', clients: [life], nowMs };
-        const [victim, ...others] = shards.run([3, 0, 1, 2], phase);
+        const [victim, ...others] = shards.run([3, 0, 1, 2], [limit], phase);
         victim!.catch(() => undefined);
         await kill(shards, 3, requests);
         await Promise.all(others);
