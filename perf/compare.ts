@@ -78,7 +78,7 @@ function measureBoth(options: CompareOptions, other: OtherRevision, progress: Pr
         poolFile,
       }));
       const context = {
-        options: { ...options, isQuick: false },
+        options: { ...options, isQuick: false, isSmoke: false },
         pools,
         progress: (text: string) => progress.show(text),
       };

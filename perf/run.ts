@@ -2,11 +2,12 @@
  * The measurements: `npm run perf -- [options]`.
  *
  *   --quick            short rounds and small sizes: a look, not a result (kept in dist/perf-results/)
+ *   --smoke            every part once, to see that it works: no result, no gate
  *   --only=a,b         only these scenarios (`--list` names them)
  *   --seconds=N        length of one round, default 8
  *   --rounds=N         default 5
  *   --root=FOLDER      the gateway of another built repository
- *   --write-docs       put the figures into docs/performance.md; with `--only=` nothing is measured
+ *   --write-docs       then put all figures into docs/performance.md
  *
  * Exits 1 when a gate failed, 2 when something is missing.
  */
@@ -25,11 +26,13 @@ import { isGateFailed, scenarioText } from './report/table.ts';
 
 const FULL = { seconds: 8, rounds: 5 };
 const QUICK = { seconds: 2, rounds: 3 };
+const SMOKE = { seconds: 1, rounds: 1 };
 
 interface RunOptions {
   readonly seconds: number;
   readonly rounds: number;
   readonly isQuick: boolean;
+  readonly isSmoke: boolean;
   readonly scenarios: readonly Scenario[];
   readonly writeDocs: boolean;
 }
@@ -57,6 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const head = { at: new Date().toISOString(), revision: revision(), machine: describeMachine() };
   const scenarios = await runAll(options);
+  if (options.isSmoke) return 0;
   writeResults({ ...head, scenarios }, options.isQuick);
   if (options.writeDocs) writeDocs(readResults());
   const failed = scenarios.flatMap(({ ratios }) => ratios).filter(isGateFailed);
@@ -97,6 +101,7 @@ function readOptions(args: readonly string[]): RunOptions | null {
     args: [...args],
     options: {
       quick: { type: 'boolean', default: false },
+      smoke: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       only: { type: 'string' },
       seconds: { type: 'string' },
@@ -110,11 +115,12 @@ function readOptions(args: readonly string[]): RunOptions | null {
     return null;
   }
   if (values.root !== undefined) useGatewayFrom(resolve(values.root));
-  const size = values.quick ? QUICK : FULL;
+  const size = values.smoke ? SMOKE : values.quick ? QUICK : FULL;
   return {
     seconds: wholeNumber('seconds', values.seconds, size.seconds),
     rounds: wholeNumber('rounds', values.rounds, size.rounds),
     isQuick: values.quick,
+    isSmoke: values.smoke,
     scenarios: choose(values.only),
     writeDocs: values['write-docs'],
   };

@@ -17,6 +17,8 @@ export interface ScenarioOptions {
   readonly rounds: number;
   /** Smaller sizes where size is the point: sessions, streams. */
   readonly isQuick: boolean;
+  /** As small as can be, only to see that it works. */
+  readonly isSmoke: boolean;
 }
 
 export interface ScenarioContext {
@@ -64,7 +66,7 @@ export async function interleave(
   const { rounds } = context.options;
   const seconds = load.seconds ?? context.options.seconds;
   const results = subjects.map(({ name }) => ({ name, rounds: [] as Round[] }));
-  for (const subject of subjects) {
+  for (const subject of context.options.isSmoke ? [] : subjects) {
     context.progress(`warming up ${subject.name}`);
     await runWrk({ ...load, url: subject.server.url, seconds: Math.min(seconds, WARM_UP_SECONDS), poolFile: subject.poolFile }); // prettier-ignore
   }

@@ -16,7 +16,11 @@ export const idle: Scenario = {
       const upstreamUrl = (stub as Server).url;
       return withServers([() => startGateway({ upstreamUrl })], async ([gateway]) => {
         const { pid } = gateway as Server;
-        const seconds = context.options.isQuick ? QUICK_SECONDS : SECONDS;
+        const seconds = context.options.isSmoke
+          ? 1
+          : context.options.isQuick
+            ? QUICK_SECONDS
+            : SECONDS;
         context.progress(`watching for ${seconds} s`);
         await pause(2000);
         const before = sampleProcess(pid).total;

@@ -13,6 +13,7 @@ import { startGateway, startNginx, startStub, type Server } from '../servers.ts'
 /** Calls a second. Half of what the gateway takes on two cores is between the last two. */
 const RATES = [1000, 4000, 8000, 12_000];
 const QUICK_RATES = [1000, 8000];
+const SMOKE_RATES = [200];
 
 interface Measured {
   readonly round: Round;
@@ -31,7 +32,8 @@ export const rates: Scenario = {
           { name: 'nginx', server: nginx as Server, workers: 0, poolFile: '' },
           { name: 'sluice', server: gateway as Server, workers: 1, poolFile: '' },
         ];
-        const steps = context.options.isQuick ? QUICK_RATES : RATES;
+        const { isSmoke, isQuick } = context.options;
+        const steps = isSmoke ? SMOKE_RATES : isQuick ? QUICK_RATES : RATES;
         const subjects: (SubjectResult & { rounds: Round[] })[] = steps.flatMap((rate) =>
           kinds.map(({ name }) => ({ name: `${name} ${rate}/s`, rounds: [] })),
         );
