@@ -194,15 +194,7 @@ describe('a client that does not read', () => {
     for (const { bytes } of answers) expect(bytes).toBeGreaterThanOrEqual(20 * MIB);
     // Those that left in the middle free what they held.
     for (const reader of readers.slice(3)) reader.socket.destroy();
-    await Promise.all(
-      rogue.calls
-        .slice(1, 11)
-        .map((call) =>
-          call.args['mib'] === 20 && !call.connection.socket.destroyed
-            ? Promise.race([call.connection.closed, client.text('up_echo')])
-            : null,
-        ),
-    );
+    for (let i = 0; i < 20; i += 1) expect(await client.text('up_echo', { i })).toBe(`{"i":${i}}`);
     expect(await client.text('up_echo', { a: 2 })).toBe('{"a":2}');
   });
 });

@@ -78,14 +78,23 @@ describe('a stdio server', () => {
   });
 
   it('that never answers holds up nobody else, and its calls say so', async () => {
-    const gateway = await RunningGateway.start({
-      timeouts: { listTimeoutMs: 300 },
-      upstreams: { mute: rogueStdio('silent', { requestTimeoutMs: 500 }), good: rogueStdio() },
-    });
+    const gateway = await RunningGateway.start(
+      {
+        timeouts: { listTimeoutMs: 300 },
+        upstreams: { mute: rogueStdio('silent', { requestTimeoutMs: 500 }), good: rogueStdio() },
+      },
+      false,
+    );
     const client = new Client(gateway.url);
+    const mute = Array.from({ length: 4 }, (_, i) => client.call('mute_echo', {}, i));
     expect(await client.text('good_echo', { a: 1 })).toBe('{"a":1}');
     const list = await client.post(...client.modern('tools/list'));
     expect(list.text).toContain('good_echo');
+    (await Promise.all(mute)).forEach((answer, i) => {
+      // No tool of a server that lists none is known, or the call waited as long as calls may.
+      expect([-31003, -32602]).toContain(answer.error?.code);
+      expect(answer.id).toBe(i);
+    });
     expect(gateway.err).not.toMatch(/shard is lost/);
   });
 

@@ -1,5 +1,6 @@
 /** A client that shows every byte of an answer, in both eras, and can behave badly. */
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
 
 export interface Answer {
@@ -45,6 +46,7 @@ export class Client {
     body: string | Buffer,
     { headers = {}, signal, method = 'POST' }: Send = {},
   ): Promise<IncomingMessage> {
+    if (signal !== undefined) setMaxListeners(0, signal); // one for many requests
     return new Promise((resolve, reject) => {
       const sent = request(
         this.url,

@@ -43,12 +43,16 @@ export class RunningGateway {
     running.add(this);
   }
 
-  /** Starts `sluice serve` on two shards. Resolves once every upstream is up or was given up on. */
-  static async start(config: ConfigInput): Promise<RunningGateway> {
+  /**
+   * Starts `sluice serve` on two shards.
+   *
+   * @param waits for every upstream to be up, or given up on; else for the port only
+   */
+  static async start(config: ConfigInput, waits = true): Promise<RunningGateway> {
     const gateway = new RunningGateway(config);
     try {
       gateway.url = (await gateway.said(/endpoint +(http:\S+)/))[1]!;
-      await gateway.said(/Try it:/);
+      if (waits) await gateway.said(/Try it:/);
       return gateway;
     } catch (error) {
       await gateway.stop('SIGKILL');
