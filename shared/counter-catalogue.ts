@@ -71,7 +71,6 @@ const RETRIES: readonly string[] = ['connection_lost', 'session_lost', 'refused'
 export const COUNTERS = {
   // Edge: connections and requests.
   CONNECTIONS_ACCEPTED: { id: 0, thread: 'edge', name: 'connections_accepted_total', unit: 'count', help: 'Client connections accepted.' },
-  CONNECTIONS_CLOSED: { id: 1, thread: 'edge', name: 'connections_closed_total', unit: 'count', help: 'Client connections closed, by either side.' },
   REQUESTS: { id: 2, thread: 'edge', name: 'http_requests_total', unit: 'count', help: 'HTTP requests whose head was read.' },
   EDGE_BYTES_IN: { id: 3, thread: 'edge', name: 'http_received_bytes_total', unit: 'bytes', help: 'Request body bytes received from clients.' },
   EDGE_BYTES_OUT: { id: 4, thread: 'edge', name: 'http_sent_bytes_total', unit: 'bytes', help: 'Response body bytes handed to client sockets.' },
@@ -104,7 +103,6 @@ export const COUNTERS = {
   SHARD_RESPONSES: { id: 84, thread: 'shard', name: 'client_responses_total', unit: 'count', help: 'JSON-RPC responses from clients to requests of servers.' },
   SHARD_BATCHES: { id: 85, thread: 'shard', name: 'batches_total', unit: 'count', help: 'JSON-RPC batches from clients.' },
   REWRITTEN: { id: 86, thread: 'shard', name: 'rewritten_total', unit: 'count', help: 'Messages parsed and written anew, because splicing bytes was not certain to be right.' },
-  RETAINED: { id: 87, thread: 'shard', name: 'retained_total', unit: 'count', help: 'Messages copied out of the ring because they had to wait.' },
   RELAYED_OUT: { id: 88, thread: 'shard', name: 'relayed_out_total', unit: 'count', help: 'Calls handed over to the shard that owns their upstream process.' },
   RELAYED_IN: { id: 89, thread: 'shard', name: 'relayed_in_total', unit: 'count', help: 'Calls taken over from another shard.' },
   CANCELLED: { id: 90, thread: 'shard', name: 'cancelled_total', unit: 'count', help: 'Exchanges cancelled before their answer.' },
@@ -128,8 +126,6 @@ export const COUNTERS = {
   UPSTREAM_REUSED: { id: 114, thread: 'shard', name: 'upstream_connections_reused_total', unit: 'count', help: 'Messages that went out on a connection that was open already.' },
   UPSTREAM_RECONNECTS: { id: 115, thread: 'shard', name: 'upstream_reconnects_total', unit: 'count', help: 'Upstream streams and processes begun again after a loss.' },
   UPSTREAM_SESSIONS: { id: 116, thread: 'shard', name: 'upstream_sessions_opened_total', unit: 'count', help: 'Sessions opened with legacy upstreams.' },
-  UPSTREAM_BYTES_IN: { id: 117, thread: 'shard', name: 'upstream_received_bytes_total', unit: 'bytes', help: 'Bytes received from upstreams.' },
-  UPSTREAM_BYTES_OUT: { id: 118, thread: 'shard', name: 'upstream_sent_bytes_total', unit: 'bytes', help: 'Bytes sent to upstreams.' },
   STDIO_STARTS: { id: 119, thread: 'shard', name: 'stdio_starts_total', unit: 'count', help: 'Child processes started.' },
   STDIO_EXITS: { id: 120, thread: 'shard', name: 'stdio_exits_total', unit: 'count', help: 'Child processes that ended, asked or unasked.' },
   STDIO_NOISE: { id: 121, thread: 'shard', name: 'stdio_noise_lines_total', unit: 'count', help: 'Lines of child processes that were no JSON-RPC message.' },

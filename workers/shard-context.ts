@@ -3,6 +3,7 @@ import type { CounterBlock } from '../shared/counter-cell.ts';
 import type { FaultCode } from '../shared/fault.ts';
 import type { InflightTable } from '../shared/inflight-table.ts';
 import type { PlanUpstream } from '../src/config/plan.ts';
+import type { HttpClientCounters } from '../src/transport/http/http-client.ts';
 import type { Exchange } from './exchange.ts';
 import type { Principal } from './policy/principal.ts';
 import type { CredentialVerdict } from './policy/upstream-credentials.ts';
@@ -22,6 +23,8 @@ export interface ShardContext {
   readonly log: ShardLog;
   readonly callIds: CallIds;
   readonly deadlines: DeadlineList;
+  /** What all HTTP clients of the shard count; carried over to the cells with each beat. */
+  readonly httpCounters: HttpClientCounters;
   /** Items an upstream may list per kind; set by each plan. */
   listItemsMax: number;
   /** What upstreams have to say that belongs to no call. */

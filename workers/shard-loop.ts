@@ -103,6 +103,8 @@ export class ShardLoop implements FrameHandler {
   #beat: NodeJS.Timeout | null = null;
   #keepAlive: NodeJS.Timeout | null = null;
   #isStopped = false;
+  #carriedConnections = 0;
+  #carriedRequests = 0;
 
   constructor(
     task: ShardTask<Plan>,
@@ -368,6 +370,14 @@ export class ShardLoop implements FrameHandler {
 
   #carryCounters(): void {
     this.#parts.policy.tick();
+    const { httpCounters } = this.#parts.context;
+    const { counters } = this.#parts;
+    const opened = httpCounters.connectionsOpened - this.#carriedConnections;
+    const sent = httpCounters.requests - this.#carriedRequests;
+    counters.add(COUNTERS.UPSTREAM_CONNECTIONS.id, opened);
+    counters.add(COUNTERS.UPSTREAM_REUSED.id, Math.max(0, sent - opened));
+    this.#carriedConnections += opened;
+    this.#carriedRequests += sent;
   }
 
   async #stop(): Promise<void> {

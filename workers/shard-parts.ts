@@ -12,6 +12,7 @@ import { EdgeProxy } from './edge-proxy.ts';
 import { EndpointFace } from './endpoint-face.ts';
 import { ExchangeTable } from './exchange-table.ts';
 import type { Exchange } from './exchange.ts';
+import { HttpClientCounters } from '../src/transport/http/http-client.ts';
 import type { FrameWriter } from './frame-writer.ts';
 import { ListWaiter } from './list-waiter.ts';
 import { ListenTable } from './listen-table.ts';
@@ -136,6 +137,7 @@ export class ShardParts {
       log,
       callIds: new CallIds(),
       deadlines: this.deadlines,
+      httpCounters: new HttpClientCounters(),
       listItemsMax: task.plan.limits.listItemsMax,
       get events() {
         return desk();

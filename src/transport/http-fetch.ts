@@ -82,7 +82,7 @@ const HEADER_BYTES_MAX = 16 * 1024;
 export function createHttpFetch(options: { readonly connectionsMax: number }): HttpFetchPort {
   const settings = { keepAlive: true, maxSockets: options.connectionsMax, timeout: IDLE_MS };
   const plain = new PlainAgent(settings);
-  const secure = new SecureAgent(settings);
+  const secure = new SecureAgent({ ...settings, rejectUnauthorized: true });
   let closed = false;
   return {
     fetch: async (request) => {

@@ -61,9 +61,12 @@ export class SessionDesk {
     }
     const asked = revisionFromBytes(bytes, start, end);
     const revision = isLegacyRevision(asked) ? asked : LATEST_LEGACY;
-    const slot = sessions.claimSlot((evicted) => this.#drop(evicted));
-    if (slot < 0 || sessions.count >= plan.plan.limits.sessionsMax) {
-      if (slot >= 0) sessions.releaseSlot(slot);
+    const { sessionsMax } = plan.plan.limits;
+    const slot = sessions.claimSlot(sessionsMax, (evicted) => {
+      this.#mint.shard.counters.add(COUNTERS.SESSIONS_EXPIRED.id);
+      this.#drop(evicted);
+    });
+    if (slot < 0) {
       replier.fault(exchange, 'BUSY', 'too many sessions');
       return;
     }

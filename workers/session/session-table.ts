@@ -24,11 +24,14 @@ export class SessionTable {
     return this.#count;
   }
 
-  /** A free slot, or -1. `onEvict` is told which session had to go for it. */
-  claimSlot(onEvict: (session: Session) => void): number {
-    const reused = this.#free.pop();
-    if (reused !== undefined) return reused;
-    if (this.#sessions.length < this.#max) {
+  /**
+   * A free slot, or -1. `onEvict` is told which session had to go for it.
+   * @param limit sessions there may be by the plan, at most the table's size
+   */
+  claimSlot(limit: number, onEvict: (session: Session) => void): number {
+    if (this.#count < Math.min(limit, this.#max)) {
+      const reused = this.#free.pop();
+      if (reused !== undefined) return reused;
       this.#sessions.push(null);
       return this.#sessions.length - 1;
     }
@@ -43,11 +46,6 @@ export class SessionTable {
     onEvict(oldest);
     this.remove(oldest);
     return this.#free.pop() ?? -1;
-  }
-
-  /** Gives back a slot that was claimed and not used. */
-  releaseSlot(slot: number): void {
-    this.#free.push(slot);
   }
 
   put(session: Session): void {

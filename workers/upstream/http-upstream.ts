@@ -71,6 +71,7 @@ export class HttpUpstream extends Upstream {
       headerBytesMax: CONNECT_HEADER_BYTES_MAX,
       queueMax: QUEUE_MAX,
       clock: shard.clock,
+      counters: shard.httpCounters,
     });
     const fixed = [
       ['content-type', 'application/json'],

@@ -86,6 +86,8 @@ export class SocketTarget implements SocketSource {
       ...(net.isIP(this.#host) === 0 ? { servername: this.#host } : {}),
       ...(this.#session === undefined ? {} : { session: this.#session }),
       ALPNProtocols: ['http/1.1'],
+      // Whatever NODE_TLS_REJECT_UNAUTHORIZED says: credentials go over this connection.
+      rejectUnauthorized: true,
     });
     socket.on('session', (session) => (this.#session = session));
     return socket;
