@@ -128,6 +128,15 @@ export class SecureGateway {
     return [...lines].reduce((sum, [, value]) => sum + Number(value), 0);
   }
 
+  /** What each shard has counted, by its number. */
+  async perShard(name: string): Promise<number[]> {
+    const counts: number[] = [];
+    const pattern = new RegExp(`^sluice_${name}{[^\n]*thread="shard-(\\d+)"[^\n]*} (\\S+)$`, 'gm');
+    for (const [, shard, value] of (await this.metrics()).matchAll(pattern))
+      counts[Number(shard)] = (counts[Number(shard)] ?? 0) + Number(value);
+    return counts;
+  }
+
   /** Ends it, and fails if it let a secret slip. */
   async stop(): Promise<void> {
     running.delete(this);
