@@ -72,6 +72,39 @@ describe('a client that leaves in the middle', () => {
     expect(await client.text('up_echo', { a: 1 })).toBe('{"a":1}');
   });
 
+  it('of a batch never has its answers given to another', async () => {
+    const held: (() => void)[] = [];
+    const rogue = await RogueHttp.start({
+      era: 'modern',
+      tools: {
+        secret: (call) => void held.push(() => call.reply('secret')),
+        own: (call) => void held.push(() => call.reply(String(call.args['n']))),
+      },
+    });
+    const gateway = await RunningGateway.start({ upstreams: { up: rogue.config } });
+    const batcher = new Client(gateway.url);
+    await batcher.initialize('2025-03-26');
+    const abort = new AbortController();
+    const secret = (id: number): string =>
+      batcher.legacy('tools/call', { name: 'up_secret', arguments: {} }, id);
+    const left = batcher
+      .post(`[${secret(1)},${secret(2)}]`, { signal: abort.signal })
+      .catch(() => 'left');
+    await rogue.called(1);
+    abort.abort();
+    expect(await left).toBe('left');
+    // Whoever comes next to that shard gets the objects of the one that left.
+    const client = new Client(gateway.url);
+    for (let i = 0; i < 4; i += 1) await client.text('up_echo', { i });
+    const own = Array.from({ length: 20 }, (_, n) => client.call('up_own', { n }, `own-${n}`));
+    await rogue.called(2 + 4 + 19);
+    for (const release of held) release();
+    (await Promise.all(own)).forEach((answer, n) => {
+      expect(answer).toMatchObject({ id: `own-${n}`, result: { content: [{ text: String(n) }] } });
+    });
+    expect(gateway.err).not.toMatch(/shard is lost/);
+  });
+
   it('hundreds of times leaves nothing behind', async () => {
     const rogue = await RogueHttp.start({ era: 'modern', tools: { hold: () => undefined } });
     const gateway = await RunningGateway.start({

@@ -106,13 +106,13 @@ export class Client {
     return text;
   }
 
-  async initialize(): Promise<void> {
+  async initialize(protocolVersion = '2025-11-25'): Promise<void> {
     const body = {
       jsonrpc: '2.0',
       id: 'init',
       method: 'initialize',
       params: {
-        protocolVersion: '2025-11-25',
+        protocolVersion,
         capabilities: {},
         clientInfo: { name: 'failure', version: '1.0.0' },
       },
