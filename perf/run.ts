@@ -7,6 +7,7 @@
  *   --seconds=N        length of one round, default 8
  *   --rounds=N         default 5
  *   --root=FOLDER      the gateway of another built repository
+ *   --install-peers    installs the other gateways for `--only=peers` (dist/perf-peers/), and ends
  *   --write-docs       then put all figures into docs/performance.md
  *
  * Exits 1 when a gate failed, 2 when something is missing.
@@ -18,6 +19,7 @@ import type { Scenario, ScenarioContext } from './load/scenario.ts';
 import { SCENARIOS } from './load/scenarios.ts';
 import { useGatewayFrom } from './load/servers.ts';
 import { PoolFiles } from './load/wrk.ts';
+import { installPeers } from './peers/peer-servers.ts';
 import { writeDocs } from './report/document.ts';
 import { Progress } from './report/progress.ts';
 import type { ScenarioResult } from './report/result.ts';
@@ -45,14 +47,18 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  let options: RunOptions | null;
+  let options: RunOptions | 'list' | 'install';
   try {
     options = readOptions(args);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     return 2;
   }
-  if (options === null) return 0;
+  if (options === 'list') return list();
+  if (options === 'install') {
+    await installPeers();
+    return 0;
+  }
   const missing = missingTools();
   if (missing.length > 0) {
     process.stderr.write(`missing:\n${missing.map((one) => `  ${one}\n`).join('')}`);
@@ -95,13 +101,19 @@ async function runAll(options: RunOptions): Promise<ScenarioResult[]> {
   }
 }
 
-/** Null when only the list was wanted. */
-function readOptions(args: readonly string[]): RunOptions | null {
+function list(): number {
+  for (const { name, title } of SCENARIOS) process.stdout.write(`${name.padEnd(10)} ${title}\n`);
+  return 0;
+}
+
+/** What to measure, or what was wanted in its place. */
+function readOptions(args: readonly string[]): RunOptions | 'list' | 'install' {
   const { values } = parseArgs({
     args: [...args],
     options: {
       quick: { type: 'boolean', default: false },
       smoke: { type: 'boolean', default: false },
+      'install-peers': { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       only: { type: 'string' },
       seconds: { type: 'string' },
@@ -110,10 +122,8 @@ function readOptions(args: readonly string[]): RunOptions | null {
       'write-docs': { type: 'boolean', default: false },
     },
   });
-  if (values.list) {
-    for (const { name, title } of SCENARIOS) process.stdout.write(`${name.padEnd(10)} ${title}\n`);
-    return null;
-  }
+  if (values.list) return 'list';
+  if (values['install-peers']) return 'install';
   if (values.root !== undefined) useGatewayFrom(resolve(values.root));
   const size = values.smoke ? SMOKE : values.quick ? QUICK : FULL;
   return {

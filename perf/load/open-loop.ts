@@ -1,4 +1,4 @@
-/** Runs `sluice bench` in a process of its own, for load at a fixed rate. */
+/** Load out of `sluice bench` and `crowd.ts`, each in a process of its own. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BenchReport } from '../../src/bench/bench-plan.ts';
@@ -14,18 +14,41 @@ export interface OpenLoad {
   readonly seconds: number;
 }
 
+export interface SessionLoad {
+  readonly url: string;
+  readonly seconds: number;
+  /** Each with one call at a time. */
+  readonly sessions: number;
+}
+
 /** @throws Error when a call failed */
-export async function runOpenLoop(pools: PoolFiles, load: OpenLoad): Promise<BenchReport> {
+export function runOpenLoop(pools: PoolFiles, load: OpenLoad): Promise<BenchReport> {
+  return runBench(pools, load.url, [
+    ...['--era', 'modern', '--warm-up', '1', '--concurrency', '1024'],
+    ...['--rate', String(load.rate), '--duration', String(load.seconds)],
+  ]);
+}
+
+/** Closed loop over sessions of the legacy era. @throws Error when a call failed */
+export function runSessions(pools: PoolFiles, load: SessionLoad): Promise<BenchReport> {
+  const count = String(load.sessions);
+  return runBench(pools, load.url, [
+    ...['--era', 'legacy', '--sessions', count, '--concurrency', count],
+    ...['--duration', String(load.seconds)],
+  ]);
+}
+
+async function runBench(
+  pools: PoolFiles,
+  url: string,
+  options: readonly string[],
+): Promise<BenchReport> {
   const tools = TOOL_NAMES.flatMap((name, index) => [
     '--tool',
     `${name}=${JSON.stringify({ a: index, text: 'lorem '.repeat(index) })}`,
   ]);
   const out = await runToEnd(process.execPath, [
-    join(ROOT, 'bin', 'sluice.js'),
-    'bench',
-    load.url,
-    ...['--era', 'modern', '--json', '--warm-up', '1', '--concurrency', '1024'],
-    ...['--rate', String(load.rate), '--duration', String(load.seconds)],
+    ...[join(ROOT, 'bin', 'sluice.js'), 'bench', url, '--json', ...options],
     ...['--token-file', tokenFile(pools), ...tools],
   ]);
   return JSON.parse(out) as BenchReport;

@@ -1,4 +1,5 @@
 /** All scenarios, in the order in which they run. */
+import { peers } from '../peers/peers.ts';
 import type { Scenario } from './scenario.ts';
 import { sessions, streams } from './scenarios/crowds.ts';
 import { http } from './scenarios/http.ts';
@@ -20,4 +21,5 @@ export const SCENARIOS: readonly Scenario[] = [
   idle,
   sessions,
   streams,
+  peers,
 ];
