@@ -9,7 +9,8 @@ const OUTPUT_CHARS_MAX = 64 * 1024;
 const running = new Set<ChildProcess>();
 
 process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
+  // SIGTERM, as nginx has to end its worker and a gateway its servers.
+  for (const child of running) child.kill('SIGTERM');
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143));
@@ -62,7 +63,7 @@ export class Child {
         output,
       );
     } catch (error) {
-      child.kill('SIGKILL');
+      child.kill('SIGTERM');
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(`${options.command} did not start: ${reason}\n${output.text}`, {
         cause: error,
