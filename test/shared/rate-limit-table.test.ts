@@ -228,3 +228,72 @@ it('a clock that goes back gives nobody more, and takes nothing away', () => {
     expect(taken).toHaveLength(2);
   }
 });
+
+it('a sliding window holds for calls whose thread read the clock before others did', () => {
+  const calls = fc.array(fc.record({ on: fc.nat(400), back: fc.nat(900) }), {
+    minLength: 2,
+    maxLength: 150,
+  });
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 6 }), calls, (requests, moves) => {
+      const table = openTable(openLimits(64, 1));
+      const rules = [rule({ algorithm: 'slidingWindow', requests })];
+      let nowMs = 5000;
+      const taken: number[] = [];
+      for (const { on, back } of moves) {
+        nowMs += on;
+        const readMs = nowMs - back;
+        if (table.take(rules, client(1), NO_TOOL, readMs) === LIMIT_TAKEN) taken.push(readMs);
+      }
+      taken.sort((a, b) => a - b);
+      for (let i = requests; i < taken.length; i += 1) {
+        expect(taken[i]! - taken[i - requests]!).toBeGreaterThanOrEqual(1000);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+describe('a call that loses its last unit to another shard between look and take', () => {
+  /** Runs `meanwhile` when the widest limit is about to be taken from, after the narrow one was. */
+  function interrupted(rules: readonly RateLimitRule[], meanwhile: () => void): RateLimitRule[] {
+    const copy = [...rules];
+    let reads = 0;
+    Object.defineProperty(copy, 0, {
+      get: () => {
+        reads += 1;
+        if (reads === 2) meanwhile();
+        return rules[0];
+      },
+    });
+    return copy;
+  }
+
+  function race(algorithm: (typeof ALGORITHMS)[number], others: number) {
+    const opened = openLimits(64, 2);
+    const [mine, theirs] = [openTable(opened, 0), openTable(opened, 1)];
+    const wide = rule({ slot: 1, per: 'global', algorithm: 'fixedWindow', requests: 1 });
+    const narrow = rule({ slot: 2, per: 'client', algorithm, requests: 5 });
+    const rules = interrupted([wide, narrow], () => {
+      expect(theirs.take([wide], client(9), NO_TOOL, 100)).toBe(LIMIT_TAKEN);
+      for (let call = 0; call < others; call += 1) {
+        expect(theirs.take([narrow], client(1), NO_TOOL, 100)).toBe(LIMIT_TAKEN);
+      }
+    });
+    expect(mine.take(rules, client(1), NO_TOOL, 100)).toBe(LIMIT_REFUSED);
+    expect(mine.refusedBy).toBe(0);
+    const rest = Array.from({ length: 9 }, () => theirs.take([narrow], client(1), NO_TOOL, 100));
+    return rest.filter((verdict) => verdict === LIMIT_TAKEN).length;
+  }
+
+  it.each(ALGORITHMS)('gives what it took back to a %s', (algorithm) => {
+    expect(race(algorithm, 0)).toBe(5);
+  });
+
+  it('gives back what can be told from the units others took meanwhile, and no more', () => {
+    expect(race('slidingWindow', 2)).toBe(3);
+    expect(race('fixedWindow', 2)).toBe(3);
+    // A token bucket may have been full in between; then the unit has come back by itself.
+    expect(race('tokenBucket', 2)).toBe(2);
+  });
+});
