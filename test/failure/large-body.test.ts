@@ -197,4 +197,33 @@ describe('a client that does not read', () => {
     for (let i = 0; i < 20; i += 1) expect(await client.text('up_echo', { i })).toBe(`{"i":${i}}`);
     expect(await client.text('up_echo', { a: 2 })).toBe('{"a":2}');
   });
+
+  it('what a stdio server tells of its progress is cut off, told so, and costs nobody else', async () => {
+    const gateway = await RunningGateway.start({
+      log: { level: 'debug' },
+      upstreams: { io: rogueStdio() },
+    });
+    const client = new Client(gateway.url);
+    await client.text('io_echo');
+    const before = gateway.rssMib;
+    for (let i = 0; i < 2; i += 1) {
+      const logged = gateway.err.length;
+      const [body, send] = client.modern(
+        'tools/call',
+        { name: 'io_chatter', arguments: { count: 400, bytes: 50_000 } },
+        `slow-${i}`,
+      );
+      const message = JSON.parse(body) as { params: { _meta: object } };
+      Object.assign(message.params._meta, { progressToken: 1 });
+      const reader = await SlowReader.start(gateway.url, [JSON.stringify(message), send]);
+      await gateway.said(/CLIENT_TOO_SLOW/, 'err', logged);
+      expect(await client.text('io_echo', { i })).toBe(`{"i":${i}}`);
+      expect(gateway.rssMib - before).toBeLessThan(80);
+      // A pipe that many calls share cannot be held back for one of them: CLIENT_TOO_SLOW.
+      const { bytes, tail } = await reader.read(20 * MIB);
+      expect(bytes).toBeLessThan(20 * MIB);
+      expect(tail).toContain('-31023');
+      expect(tail).toContain(`slow-${i}`);
+    }
+  });
 });

@@ -40,6 +40,15 @@ const tools = {
     for (let left = bytes; left > 0; left -= block.length) writeSync(2, block);
     send({ jsonrpc: '2.0', id, result: text('after stderr') });
   },
+  // Tells of its progress at length, and only then answers.
+  chatter: (id, { count, bytes }, { _meta }) => {
+    const message = 'c'.repeat(bytes);
+    for (let progress = 1; progress <= count; progress += 1) {
+      const params = { progressToken: _meta?.progressToken, progress, message };
+      send({ jsonrpc: '2.0', method: 'notifications/progress', params });
+    }
+    send({ jsonrpc: '2.0', id, result: text('said all') });
+  },
   // Reads nothing any more; what was read before is still answered.
   deaf: (id) => {
     process.stdin.pause();
@@ -87,7 +96,7 @@ function onMessage(message) {
       mode === 'modern' ? { resultType: 'complete', ttlMs: 0, cacheScope: 'private' } : {};
     send({ jsonrpc: '2.0', id, result: { ...more, tools: list } });
   } else if (method === 'tools/call' && Object.hasOwn(tools, params.name)) {
-    tools[params.name](id, params.arguments ?? {});
+    tools[params.name](id, params.arguments ?? {}, params);
   } else if (id !== undefined && method !== undefined) {
     send({ jsonrpc: '2.0', id, error: { code: -32601, message: 'Method not found' } });
   }

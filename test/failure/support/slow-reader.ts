@@ -34,18 +34,20 @@ export class SlowReader {
     return new SlowReader(socket);
   }
 
-  /** Reads until `bytes` have come or the other side ends; the number of bytes and their hash. */
-  async read(bytes: number): Promise<{ bytes: number; hash: string }> {
+  /** Reads until `bytes` have come, a chunked body is over, or the other side ends; their number, their hash and the last of them. */
+  async read(bytes: number): Promise<{ bytes: number; hash: string; tail: string }> {
     if (this.#isReading) throw new Error('one read at a time');
     this.#isReading = true;
     const hash = createHash('sha256');
     let read = 0;
+    let tail = '';
     for await (const part of this.socket) {
       hash.update(part as Buffer);
       read += (part as Buffer).length;
-      if (read >= bytes) break;
+      tail = (tail + (part as Buffer).toString('latin1')).slice(-4096);
+      if (read >= bytes || tail.endsWith('\r\n0\r\n\r\n')) break;
     }
-    return { bytes: read, hash: hash.digest('hex') };
+    return { bytes: read, hash: hash.digest('hex'), tail };
   }
 }
 
