@@ -65,16 +65,21 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const head = { at: new Date().toISOString(), revision: revision(), machine: describeMachine() };
-  const scenarios = await runAll(options);
+  // Each as soon as it is there: a run that is interrupted keeps what it has.
+  const scenarios = await runAll(options, (scenario) => {
+    if (!options.isSmoke) writeResults({ ...head, scenarios: [scenario] }, options.isQuick);
+  });
   if (options.isSmoke) return 0;
-  writeResults({ ...head, scenarios }, options.isQuick);
   if (options.writeDocs) writeDocs(readResults());
   const failed = scenarios.flatMap(({ ratios }) => ratios).filter(isGateFailed);
   for (const { text } of failed) process.stdout.write(`gate failed: ${text}\n`);
   return failed.length === 0 ? 0 : 1;
 }
 
-async function runAll(options: RunOptions): Promise<ScenarioResult[]> {
+async function runAll(
+  options: RunOptions,
+  keep: (result: ScenarioResult) => void,
+): Promise<ScenarioResult[]> {
   const pools = new PoolFiles();
   const progress = new Progress();
   const results: ScenarioResult[] = [];
@@ -90,9 +95,12 @@ async function runAll(options: RunOptions): Promise<ScenarioResult[]> {
       const outcome = await scenario.run(context);
       const command = `npm run perf -- --only=${name}${options.isQuick ? ' --quick' : ''}`;
       const empty = { subjects: [], ratios: [], figures: [], charts: [] };
-      results.push({ name, title, command, seconds: options.seconds, ...empty, ...outcome });
+      const { seconds } = options;
+      const result = { name, title, command, seconds, ...empty, ...outcome };
+      results.push(result);
+      keep(result);
       progress.clear();
-      process.stdout.write(`${scenarioText(results.at(-1) as ScenarioResult)}\n`);
+      process.stdout.write(`${scenarioText(result)}\n`);
     }
     return results;
   } finally {
