@@ -39,7 +39,7 @@ class Load {
   /** Resolves when so many more calls were answered. */
   async more(count: number): Promise<void> {
     const wanted = this.answered + count;
-    await settled(() => this.answered >= wanted, `${count} more calls`);
+    await settled(() => this.answered >= wanted, `${count} more calls`, 30_000);
   }
 
   async end(): Promise<void> {
@@ -157,7 +157,7 @@ describe('SIGTERM under load', () => {
   });
 });
 
-describe('ten thousand calls', () => {
+describe('ten thousand calls', { timeout: 60_000 }, () => {
   it('leave no handle and no memory behind, and then the gateway rests', async () => {
     const rogue = await RogueHttp.start({ era: 'modern' });
     const gateway = await RunningGateway.start({
