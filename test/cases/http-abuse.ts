@@ -195,7 +195,7 @@ export function describeHttpAbuse(implementation: HttpImplementation): void {
       );
       bench.stop();
       await listener.emptied();
-    }, 60_000);
+    }, 120_000);
   });
 }
 
