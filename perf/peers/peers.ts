@@ -10,6 +10,7 @@ import { startGateway, type Server } from '../load/servers.ts';
 import { arePeersInstalled, startMcpProxy, startSdkProxy, startSupergateway } from './peer-servers.ts'; // prettier-ignore
 
 const SESSIONS = 64;
+const WARM_UP_SECONDS = 2;
 const PEERS = ['mcp-proxy', 'supergateway', 'SDK proxy'];
 
 export const peers: Scenario = {
@@ -28,6 +29,10 @@ export const peers: Scenario = {
     return withServers(starts, async (servers) => {
       const names = ['sluice', ...PEERS];
       const subjects = names.map((name) => ({ name, rounds: [] as Round[] }));
+      for (const { url } of context.options.isSmoke ? [] : servers) {
+        context.progress(`warming up ${url}`);
+        await runSessions(context.pools, { url, seconds: WARM_UP_SECONDS, sessions: SESSIONS });
+      }
       for (let round = 0; round < context.options.rounds; round += 1) {
         for (const [index, name] of names.entries()) {
           context.progress(`round ${round + 1}: ${name}`);
