@@ -57,7 +57,8 @@ const GLOB_PATTERN_MAX = GLOB_LENGTH_MAX * 8;
 
 /**
  * One `*` at most, and characters that mean themselves: what picomatch matches in linear time and, but
- * for `.` and `..`, which its wildcards pass over, exactly as described above.
+ * for `.` and `..`, which its wildcards pass over, exactly as described above. Not `?`: for picomatch it
+ * is half of a character beyond U+FFFF.
  */
-const PLAIN_GLOB = /^[0-9A-Za-z_:-][0-9A-Za-z_:/.?-]*\*?[0-9A-Za-z_:/.?-]*$/;
+const PLAIN_GLOB = /^[0-9A-Za-z_:-][0-9A-Za-z_:/.-]*\*?[0-9A-Za-z_:/.-]*$/;
 const DOT_SEGMENT = /(?:^|\/)\.{1,2}(?:\/|$)/;
