@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ConfigInput } from '../../src/config/schema.ts';
 import { Client, closeClients } from './support/client.ts';
 import { RunningGateway, gone, stopGateways } from './support/gateway.ts';
+import { Load } from './support/load.ts';
 import { RogueHttp, stopRogues } from './support/rogue-http.ts';
 import { rogueStdio } from './support/rogue-stdio.ts';
 import { settled } from './support/settled.ts';
@@ -13,40 +14,6 @@ afterEach(async () => {
   await stopGateways();
   await stopRogues();
 });
-
-/** Calls that go on until told to stop; what was answered otherwise than it should is kept. */
-class Load {
-  answered = 0;
-  readonly wrong: unknown[] = [];
-  #isOver = false;
-  readonly #lanes: Promise<void>[];
-
-  constructor(client: Client, lanes: number, tools: readonly string[]) {
-    this.#lanes = Array.from({ length: lanes }, async (_, lane) => {
-      for (let n = 0; !this.#isOver; n += 1) {
-        const id = `${lane}/${n}`;
-        const tool = tools[(lane + n) % tools.length]!;
-        const answer = await client
-          .call(tool, { id }, id)
-          .catch((error: unknown) => ({ id: null, result: null, error }));
-        if (answer.id !== id || answer.result?.content?.[0]?.text !== JSON.stringify({ id }))
-          this.wrong.push(answer);
-        this.answered += 1;
-      }
-    });
-  }
-
-  /** Resolves when so many more calls were answered. */
-  async more(count: number): Promise<void> {
-    const wanted = this.answered + count;
-    await settled(() => this.answered >= wanted, `${count} more calls`, 30_000);
-  }
-
-  async end(): Promise<void> {
-    this.#isOver = true;
-    await Promise.all(this.#lanes);
-  }
-}
 
 describe('a reload under load', () => {
   it('adds, changes and removes upstreams and routes without failing a call', async () => {
