@@ -40,7 +40,7 @@ const READY_TIMEOUT_MS = 30_000;
 const KILL_TIMEOUT_MS = 1000;
 /** How long a start waits for peers to leave the rings; those that are later are joined later. */
 const QUIET_TIMEOUT_MS = 250;
-/** A life this long clears the count of failures. */
+/** A life this long clears the count of failures: the start after it does not wait. */
 const HEALTHY_MS = 10_000;
 const BACKOFF_FIRST_MS = 100;
 const BACKOFF_MAX_MS = 5000;
@@ -325,7 +325,7 @@ export class ShardSupervisor<Plan extends { readonly number: number }, Status>
   }
 
   #pause(ms: number): Promise<void> {
-    if (this.#isStopping) return Promise.resolve();
+    if (this.#isStopping || ms === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);

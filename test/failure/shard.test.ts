@@ -97,14 +97,18 @@ describe('a shard that ends', () => {
     },
   );
 
-  it('is started again within a second', async () => {
+  it('is running again, and the log says how long that took', async () => {
     const rogue = await RogueHttp.start({ era: 'modern' });
     const gateway = await FusedGateway.start({ upstreams: { up: rogue.config } });
     await gateway.end(1, 'throw');
-    const lostAt = performance.now();
     await gateway.ready(1, 2);
-    // A bound on the design (no wait on a timer), not on this machine.
-    expect(performance.now() - lostAt).toBeLessThan(5000);
+    const lastMs = (message: string): number =>
+      Date.parse(gateway.log.findLast((line) => line.message === message)?.time ?? '');
+    const tookMs = lastMs('shard is ready') - lastMs('shard is lost');
+    console.info(`a lost shard was running again after ${tookMs} ms`);
+    // A second is what it is made for (no wait on a timer: test/edge/shard-supervisor.test.ts). How
+    // fast a thread starts is up to the machine, so this only catches waiting.
+    expect(tookMs).toBeLessThan(10_000);
   });
 
   it('takes its stdio process with it, which is one process again, and fails what was handed over', async () => {

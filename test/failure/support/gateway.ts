@@ -16,6 +16,7 @@ const running = new Set<RunningGateway>();
 
 export interface LogLine {
   readonly level: string;
+  readonly time: string;
   readonly message: string;
   readonly shard?: number;
   readonly upstream?: string;
