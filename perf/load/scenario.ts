@@ -9,6 +9,7 @@ import type {
 import { ratioInterval } from '../report/statistics.ts';
 import { residentBytes, sampleProcess, splitThreads, totalUs, type ThreadSplit } from './process-probe.ts'; // prettier-ignore
 import type { Server } from './servers.ts';
+import { warmUp } from './warm-up.ts';
 import { runWrk, type PoolFiles } from './wrk.ts';
 
 export interface ScenarioOptions {
@@ -55,8 +56,6 @@ export interface ClosedLoad {
   readonly seconds?: number;
 }
 
-const WARM_UP_SECONDS = 2;
-
 /** Measures all subjects in turns, round by round: A B C A B C. */
 export async function interleave(
   context: ScenarioContext,
@@ -66,10 +65,7 @@ export async function interleave(
   const { rounds } = context.options;
   const seconds = load.seconds ?? context.options.seconds;
   const results = subjects.map(({ name }) => ({ name, rounds: [] as Round[] }));
-  for (const subject of context.options.isSmoke ? [] : subjects) {
-    context.progress(`warming up ${subject.name}`);
-    await runWrk({ ...load, url: subject.server.url, seconds: Math.min(seconds, WARM_UP_SECONDS), poolFile: subject.poolFile }); // prettier-ignore
-  }
+  await warmUpAll(context, subjects, load.connections);
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, subject] of subjects.entries()) {
       context.progress(`round ${round + 1} of ${rounds}: ${subject.name}`);
@@ -77,6 +73,20 @@ export async function interleave(
     }
   }
   return results;
+}
+
+/** Gateways until their cost has settled; what is compiled already (nginx, the stub) for a second. */
+export async function warmUpAll(
+  context: ScenarioContext,
+  subjects: readonly Subject[],
+  connections: number,
+): Promise<void> {
+  if (context.options.isSmoke) return;
+  for (const subject of subjects) {
+    context.progress(`warming up ${subject.name}`);
+    const look = async () => (await measure(subject, connections, 1)).cpu.total;
+    await (subject.workers > 0 ? warmUp(look) : look());
+  }
 }
 
 /** One round of closed-loop load. */

@@ -6,11 +6,11 @@ import type { Round, SubjectResult } from '../report/result.ts';
 import { residentBytes, sampleProcess, splitThreads } from '../load/process-probe.ts';
 import { cpuRatio, perRequest, withServers, type Scenario } from '../load/scenario.ts';
 import { runSessions } from '../load/open-loop.ts';
+import { warmUp } from '../load/warm-up.ts';
 import { startGateway, type Server } from '../load/servers.ts';
 import { arePeersInstalled, startMcpProxy, startSdkProxy, startSupergateway } from './peer-servers.ts'; // prettier-ignore
 
 const SESSIONS = 64;
-const WARM_UP_SECONDS = 2;
 const PEERS = ['mcp-proxy', 'supergateway', 'SDK proxy'];
 
 export const peers: Scenario = {
@@ -29,15 +29,18 @@ export const peers: Scenario = {
     return withServers(starts, async (servers) => {
       const names = ['sluice', ...PEERS];
       const subjects = names.map((name) => ({ name, rounds: [] as Round[] }));
-      for (const { url } of context.options.isSmoke ? [] : servers) {
-        context.progress(`warming up ${url}`);
-        await runSessions(context.pools, { url, seconds: WARM_UP_SECONDS, sessions: SESSIONS });
+      for (const [index, name] of context.options.isSmoke ? [] : names.entries()) {
+        context.progress(`warming up ${name}`);
+        const server = servers[index] as Server;
+        await warmUp(async () => (await measure(context, server, 0, 1)).cpu.total);
       }
-      for (let round = 0; round < context.options.rounds; round += 1) {
+      const { rounds, seconds } = context.options;
+      for (let round = 0; round < rounds; round += 1) {
         for (const [index, name] of names.entries()) {
           context.progress(`round ${round + 1}: ${name}`);
           const server = servers[index] as Server;
-          subjects[index]?.rounds.push(await measure(context, server, index === 0 ? 1 : 0));
+          const workers = index === 0 ? 1 : 0;
+          subjects[index]?.rounds.push(await measure(context, server, workers, seconds));
         }
       }
       const ratios = PEERS.map((name) => ({
@@ -57,8 +60,8 @@ async function measure(
   context: Parameters<Scenario['run']>[0],
   { url, pid }: Server,
   workers: number,
+  seconds: number,
 ): Promise<Round> {
-  const { seconds } = context.options;
   const before = sampleProcess(pid);
   const report = await runSessions(context.pools, { url, seconds, sessions: SESSIONS });
   const after = sampleProcess(pid);

@@ -7,13 +7,15 @@ import type { ChartLine, Figure, Ratio, Round, SubjectResult } from '../../repor
 import { median, ratioInterval } from '../../report/statistics.ts';
 import { runOpenLoop } from '../open-loop.ts';
 import { residentBytes, sampleProcess, splitThreads } from '../process-probe.ts';
-import { perRequest, withServers, type Scenario, type Subject } from '../scenario.ts';
+import { callPool } from '../request-pool.ts';
+import { perRequest, warmUpAll, withServers, type Scenario, type Subject } from '../scenario.ts';
 import { startGateway, startNginx, startStub, type Server } from '../servers.ts';
 
 /** Calls a second. Half of what the gateway takes on two cores is between the last two. */
 const RATES = [1000, 4000, 8000, 12_000];
 const QUICK_RATES = [1000, 8000];
 const SMOKE_RATES = [200];
+const WARM_UP_CONNECTIONS = 64;
 
 interface Measured {
   readonly round: Round;
@@ -28,10 +30,12 @@ export const rates: Scenario = {
       const { url } = stub as Server;
       const starts = [() => startNginx(url), () => startGateway({ upstreamUrl: url })];
       return withServers(starts, async ([nginx, gateway]) => {
+        const poolFile = context.pools.add(callPool());
         const kinds: readonly Subject[] = [
-          { name: 'nginx', server: nginx as Server, workers: 0, poolFile: '' },
-          { name: 'sluice', server: gateway as Server, workers: 1, poolFile: '' },
+          { name: 'nginx', server: nginx as Server, workers: 0, poolFile },
+          { name: 'sluice', server: gateway as Server, workers: 1, poolFile },
         ];
+        await warmUpAll(context, kinds, WARM_UP_CONNECTIONS);
         const { isSmoke, isQuick } = context.options;
         const steps = isSmoke ? SMOKE_RATES : isQuick ? QUICK_RATES : RATES;
         const subjects: (SubjectResult & { rounds: Round[] })[] = steps.flatMap((rate) =>
