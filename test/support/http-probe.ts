@@ -107,6 +107,7 @@ export interface ProbeOptions {
   readonly body?: string | Buffer;
   readonly timeoutMs?: number;
   readonly resendable?: boolean;
+  readonly isLasting?: boolean;
   readonly wanted?: readonly string[];
 }
 
@@ -127,6 +128,7 @@ export function sendProbe(client: HttpClient, url: URL, options: ProbeOptions = 
     listener,
     options.timeoutMs ?? 15_000,
     options.resendable ?? false,
+    options.isLasting ?? false,
   );
   if (call === null) throw new Error('call refused');
   if (listener.isOver) throw new Error('the listener was called before send returned');

@@ -62,6 +62,8 @@ export class HttpUpstreamCall
   /** Nothing is expected but an empty 202. */
   isNotification = false;
   isResendable = false;
+  /** Opens a stream that has no end. */
+  isLasting = false;
   /** `Mcp-Session-Id` of the answer; read for `initialize` only. */
   sessionIdHeader: string | null = null;
   #handle: HttpCall | null = null;
@@ -92,6 +94,7 @@ export class HttpUpstreamCall
       this,
       0,
       this.isResendable,
+      this.isLasting,
     );
     return this.#handle !== null;
   }
@@ -202,7 +205,7 @@ export class HttpUpstreamCall
     this.#expectAnswer();
     const { client, writer } = this.#upstream;
     const request = writer.stream(session, lastEventId, this.credential);
-    this.#handle = client.send(request, 0, request.length, this, 0, true);
+    this.#handle = client.send(request, 0, request.length, this, 0, true, true);
     if (this.#handle === null) this.fault('UPSTREAM_CLOSED', ANSWERED, 'no room to resume');
   }
 

@@ -65,7 +65,7 @@ export class HttpEventStream implements HttpResponseListener, EventStreamListene
     if (request === null) return;
     this.#status = 0;
     this.#parser = null;
-    this.#handle = this.#upstream.client.send(request, 0, request.length, this, 0, true);
+    this.#handle = this.#upstream.client.send(request, 0, request.length, this, 0, true, true);
     if (this.#handle === null) this.#again();
   }
 

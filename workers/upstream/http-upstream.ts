@@ -165,6 +165,7 @@ export class HttpUpstream extends Upstream {
     listener: CallListener,
     timeoutMs: number,
     credential: Buffer = this.credentialAtHand(session),
+    isLasting = false,
   ): HttpUpstreamCall | null {
     const call = new HttpUpstreamCall(this);
     call.idToken = Buffer.alloc(16);
@@ -172,6 +173,7 @@ export class HttpUpstream extends Upstream {
     call.methodId = methodId;
     call.upSession = session;
     call.isResendable = methodId !== METHOD_INITIALIZE;
+    call.isLasting = isLasting;
     const body = Buffer.concat([
       Buffer.from('{"jsonrpc":"2.0","id":'),
       call.idToken,
@@ -207,7 +209,10 @@ export class HttpUpstream extends Upstream {
   override stream(method: string, params: JsonObject, listener: CallListener): UpstreamCall | null {
     const isModern = this.description?.era === ERA_MODERN;
     const { message, methodId } = this.#handshake.ownMessage(method, params, isModern);
-    return this.send(message, methodId, isModern ? method : null, this.#sessions.own, listener, 0);
+    const { own } = this.#sessions;
+    const credential = this.credentialAtHand(own);
+    const modernMethod = isModern ? method : null;
+    return this.send(message, methodId, modernMethod, own, listener, 0, credential, true);
   }
 
   /** Session-wide at the upstream; sessions opened later get it when they open. */

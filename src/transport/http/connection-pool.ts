@@ -2,8 +2,9 @@
  * The connections of one lean client, and which of them takes the next call.
  *
  * Idle ones are a stack: the last one in is the first one out, so that what is not needed grows old at
- * the bottom and is closed. With pipelining a call may join others: of the connections that have room
- * it takes one that is written to in this turn anyway, else the emptiest.
+ * the bottom and is closed. With pipelining a call joins those of this turn on their connection, so that
+ * they leave in one write and few connections are in use. Where it cannot, it takes an idle one; where
+ * there is none, the emptiest of those that have room.
  */
 import { CLOSED } from './http-client.ts';
 import type { LeanConnection } from './lean-connection.ts';
@@ -21,28 +22,48 @@ export class ConnectionPool {
   opening = 0;
   readonly #connectionsMax: number;
   readonly #idleTimeoutMs: number;
+  /** Took the last call; while it is dirty, that was in this turn. */
+  #filling: LeanConnection | null = null;
 
   constructor(connectionsMax: number, idleTimeoutMs: number) {
     this.#connectionsMax = connectionsMax;
     this.#idleTimeoutMs = idleTimeoutMs;
   }
 
-  /** A connection that can take a call at once, or null. `limit` is how many calls one may carry. */
-  choose(now: number, limit: number): LeanConnection | null {
+  /**
+   * A connection that can take a call at once, or null.
+   *
+   * @param limit how many calls one may carry
+   * @param depth how many it may carry while others can be used
+   */
+  choose(now: number, limit: number, depth: number): LeanConnection | null {
+    const filling = this.#filling;
+    if (depth > 1 && filling !== null && filling.isDirty && isJoinable(filling, depth)) {
+      if (isYoung(filling, now)) return filling;
+    }
+    this.#filling = this.#chooseIdle(now) ?? this.#chooseUsed(now, limit, depth);
+    return this.#filling;
+  }
+
+  #chooseIdle(now: number): LeanConnection | null {
     for (let idle = this.idle.pop(); idle !== undefined; idle = this.idle.pop()) {
       if (now < idle.idleUntilMs) return idle;
       idle.shut(CLOSED);
     }
-    if (limit === 1) return null;
+    return null;
+  }
+
+  #chooseUsed(now: number, limit: number, depth: number): LeanConnection | null {
+    const isFull = this.all.length >= this.#connectionsMax;
+    const room = isFull ? limit : depth;
+    if (room === 1) return null;
     let best: LeanConnection | null = null;
     for (const connection of this.all) {
-      if (isJoinable(connection, limit) && (best === null || isBetter(connection, best))) {
+      if (isJoinable(connection, room) && (best === null || isBetter(connection, best))) {
         best = connection;
       }
     }
-    if (best === null || this.all.length >= this.#connectionsMax) return best;
-    const oldest = best.calls.first;
-    return oldest !== null && now - oldest.bornMs <= JOIN_AGE_MAX_MS ? best : null;
+    return best === null || isFull || isYoung(best, now) ? best : null;
   }
 
   /** True if one more may be opened. An idle one makes room: calls that need a fresh one pass it by. */
@@ -76,6 +97,7 @@ export class ConnectionPool {
     if (!connection.isOpen) this.opening -= 1;
     remove(this.all, connection);
     remove(this.idle, connection);
+    if (this.#filling === connection) this.#filling = null;
   }
 
   /** True if some connection will come to serve the queue by itself: not one held by a stream. */
@@ -88,6 +110,11 @@ export class ConnectionPool {
 function isJoinable(connection: LeanConnection, limit: number): boolean {
   if (!connection.isOpen || connection.isRetiring) return false;
   return !connection.isStreaming && !connection.isPaused && connection.load < limit;
+}
+
+function isYoung(connection: LeanConnection, now: number): boolean {
+  const oldest = connection.calls.first;
+  return oldest !== null && now - oldest.bornMs <= JOIN_AGE_MAX_MS;
 }
 
 function isBetter(one: LeanConnection, other: LeanConnection): boolean {

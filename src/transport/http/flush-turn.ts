@@ -13,7 +13,10 @@ export class FlushTurn {
   #dirty: LeanConnection[] = [];
   /** The other of two lists that take turns, so that none is made per turn. */
   #spare: LeanConnection[] = [];
-  #isDue = false;
+  /** Something is marked: `#run` is called at the end of this turn. */
+  isDue = false;
+  /** The time of this turn, while `isDue`: read once for all calls of it. */
+  nowMs = 0;
 
   constructor(writer: RequestWriter) {
     this.#writer = writer;
@@ -21,22 +24,24 @@ export class FlushTurn {
   }
 
   /** The connection has calls to write, or is to be read on. */
-  mark(connection: LeanConnection): void {
+  mark(connection: LeanConnection, nowMs: number): void {
     if (connection.isDirty) return;
     connection.isDirty = true;
     this.#dirty.push(connection);
-    if (this.#isDue) return;
-    this.#isDue = true;
+    if (this.isDue) return;
+    this.isDue = true;
+    this.nowMs = nowMs;
     setImmediate(this.#run);
   }
 
   #flush(): void {
-    this.#isDue = false;
+    this.isDue = false;
+    const { nowMs } = this;
     const dirty = this.#dirty;
     this.#dirty = this.#spare;
     for (const connection of dirty) {
       connection.isDirty = false;
-      connection.flush(this.#writer);
+      connection.flush(this.#writer, nowMs);
       if (connection.isResuming) {
         connection.isResuming = false;
         connection.resume();

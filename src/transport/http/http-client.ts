@@ -145,6 +145,7 @@ export interface HttpClient {
    *
    * @param timeoutMs for the whole call from now to the end of the response; 0 for none
    * @param resendable repeating the request does no harm (RFC 9110 9.2.2)
+   * @param isLasting the answer may have no end, as an event stream: no other call is put behind it
    * @returns null, with the listener untouched, if `queueMax` calls wait or the client is closed
    */
   send(
@@ -154,6 +155,7 @@ export interface HttpClient {
     listener: HttpResponseListener,
     timeoutMs: number,
     resendable: boolean,
+    isLasting?: boolean,
   ): HttpCall | null;
   /** Calls that have not ended, queued ones included. */
   readonly pending: number;

@@ -37,11 +37,15 @@ export class LeanCall implements HttpCall {
   readonly start: number;
   readonly end: number;
   readonly resendable: boolean;
+  /** Shares its connection with no other call. */
+  readonly isLasting: boolean;
   listener: HttpResponseListener;
   /** On the client's clock; Infinity for none. */
   deadlineMs: number;
   /** When it was handed in. */
   readonly bornMs: number;
+  /** When it was written last. */
+  sentMs = 0;
   state = CALL_QUEUED;
   /** Given to a connection so many times. */
   attempts = 0;
@@ -65,6 +69,7 @@ export class LeanCall implements HttpCall {
     bornMs: number,
     deadlineMs: number,
     resendable: boolean,
+    isLasting: boolean,
   ) {
     this.#owner = owner;
     this.request = request;
@@ -74,6 +79,7 @@ export class LeanCall implements HttpCall {
     this.bornMs = bornMs;
     this.deadlineMs = deadlineMs;
     this.resendable = resendable;
+    this.isLasting = isLasting;
   }
 
   executed(): HttpExecuted {
@@ -130,6 +136,17 @@ export class CallList {
     call.previous = null;
     call.next = null;
     this.count -= 1;
+  }
+
+  /** Adds the calls that are due to `due`. @returns the earliest deadline of the others */
+  collectDue(nowMs: number, due: LeanCall[]): number {
+    let nextMs = Infinity;
+    for (let call = this.first; call !== null; call = call.next) {
+      if (call.isGivenUp) continue;
+      if (call.deadlineMs <= nowMs) due.push(call);
+      else nextMs = Math.min(nextMs, call.deadlineMs);
+    }
+    return nextMs;
   }
 }
 

@@ -38,7 +38,7 @@ export interface ConnectionOwner {
   /** A response ended. The connection has room, and is idle if `calls` is empty. */
   onRoom(connection: LeanConnection): void;
   /** The call is over; called just before its listener hears of it. */
-  onAnswered(): void;
+  onAnswered(call: LeanCall): void;
   /** `isClosed` has become true; `calls` still holds what was on it. */
   onLost(connection: LeanConnection, kind: HttpFailureKind): void;
   /** The socket's descriptor is gone. */
@@ -63,7 +63,7 @@ export class LeanConnection {
   /** Takes no further call and is closed after the last response it owes. */
   isRetiring = false;
   isPaused = false;
-  /** The response under way has no end in sight: nothing may be queued behind it. */
+  /** The response under way, or to come, has no end in sight: nothing may be queued behind it. */
   isStreaming = false;
   /** In the client's list of connections to flush. */
   isDirty = false;
@@ -125,6 +125,7 @@ export class LeanConnection {
     call.attempts += 1;
     call.connection = this;
     this.calls.pushBack(call);
+    if (call.isLasting) this.isStreaming = true;
     if (this.#firstUnwritten === null) this.#firstUnwritten = call;
   }
 
@@ -133,16 +134,20 @@ export class LeanConnection {
     if (this.#firstUnwritten === call) this.#firstUnwritten = call.next;
     this.calls.remove(call);
     call.connection = null;
+    if (call.isLasting) this.isStreaming = false;
   }
 
   /** Writes what was assigned since the last flush, in one write where that is possible. */
-  flush(writer: RequestWriter): void {
+  flush(writer: RequestWriter, nowMs: number): void {
     const first = this.#firstUnwritten;
     if (first === null || this.isClosed) return;
     // A write that fails at once took no byte: the calls stay as they are and are safe to move.
     if (!writer.write(this.#socket, first)) return;
     this.#firstUnwritten = null;
-    for (let call: LeanCall | null = first; call !== null; call = call.next) call.state = CALL_SENT;
+    for (let call: LeanCall | null = first; call !== null; call = call.next) {
+      call.state = CALL_SENT;
+      call.sentMs = nowMs;
+    }
   }
 
   /** Reads on after a pause: first what is held, then the socket. */
@@ -353,7 +358,7 @@ export class LeanConnection {
     // Room is told before the listener is, so that the call it makes next finds this connection.
     if (isSpent) this.isRetiring = true;
     else if (!this.isRetiring) this.#owner.onRoom(this);
-    if (!call.isGivenUp) this.#owner.onAnswered();
+    if (!call.isGivenUp) this.#owner.onAnswered(call);
     listener.onEnd();
     if (isSpent) this.shut(isSurplus ? PROTOCOL : CLOSED);
     else if (this.givenUp > 0 && this.givenUp === this.writtenCount()) this.shut(CLOSED);

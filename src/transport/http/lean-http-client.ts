@@ -9,9 +9,10 @@
  * - A call that met a connection which closed before a byte of response is sent once more, on a
  *   connection that is new or has just answered, if it certainly was not sent or is resendable.
  *   On a connection that had never answered the upstream itself is in doubt: only unsent calls move.
- * - With `pipelining` calls join a connection in use if its oldest call is young, else only when no
- *   other connection may be opened. An upstream that closes under waiting calls is not pipelined to for
- *   a while: those calls, if not resendable, ended in doubt because of it.
+ * - With `pipelining` the calls of a turn join on one connection, and others one in use if its oldest
+ *   call is young; where answers are slow (`join-depth.ts`), only when no other connection may be opened.
+ *   An upstream that closes under waiting calls is not pipelined to for a while: those calls, if not
+ *   resendable, ended in doubt because of it.
  */
 import type { Clock } from '../../../shared/clock.ts';
 import {
@@ -31,23 +32,22 @@ import {
 } from './http-client.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { DeadlineTimer } from './deadline-timer.ts';
+import { JoinDepth } from './join-depth.ts';
 import {
   CALL_ASSIGNED,
   CALL_ENDED,
   CALL_QUEUED,
-  CALL_SENT,
   CallList,
   DROP_RESPONSE,
   LeanCall,
   type CallOwner,
 } from './lean-call.ts';
+import { LostCalls } from './lost-calls.ts';
 import { LeanConnection, type ConnectionOwner } from './lean-connection.ts';
 import { SocketTarget } from './lean-socket.ts';
 import { FlushTurn } from './flush-turn.ts';
 import { RequestWriter } from './request-writer.ts';
 
-/** Times a call may be given to a connection: some idle ones may be dead at once after a restart. */
-const ATTEMPTS_MAX = 3;
 /** Long enough that an upstream which closes early costs little, short enough to recover from a restart. */
 const PIPELINING_STOP_MS = 600_000;
 
@@ -60,6 +60,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
   readonly #turn: FlushTurn;
   readonly #timer: DeadlineTimer;
   readonly #pool: ConnectionPool;
+  readonly #depth: JoinDepth;
   readonly #queue = new CallList();
   #pending = 0;
   /** Sockets whose descriptor is not gone yet. */
@@ -76,6 +77,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     this.#target = new SocketTarget(options.url, options.tls);
     this.#counters = options.counters ?? new HttpClientCounters();
     this.#pool = new ConnectionPool(options.maxConnections, options.idleTimeoutMs);
+    this.#depth = new JoinDepth(options.pipelining);
     this.#turn = new FlushTurn(new RequestWriter(this.#counters));
     this.#timer = new DeadlineTimer(options.clock, () => this.#onTimer());
   }
@@ -99,19 +101,30 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     listener: HttpResponseListener,
     timeoutMs: number,
     resendable: boolean,
+    isLasting = false,
   ): HttpCall | null {
     if (this.#isClosing) return null;
-    const now = this.#clock.nowMs();
+    const now = this.#now();
     const limit = this.#pipelining(now);
     const { maxConnections, queueMax } = this.#options;
     if (this.#pending >= maxConnections * limit + queueMax) return null;
-    const connection = this.#queue.count === 0 ? this.#pool.choose(now, limit) : null;
     const deadlineMs = timeoutMs > 0 ? now + timeoutMs : Infinity;
-    const call = new LeanCall(this, request, start, end, listener, now, deadlineMs, resendable);
+    const call = new LeanCall(
+      this,
+      request,
+      start,
+      end,
+      listener,
+      now,
+      deadlineMs,
+      resendable,
+      isLasting,
+    );
+    const connection = this.#queue.count === 0 ? this.#choose(call, now, limit) : null;
     this.#pending += 1;
     this.#timer.ensure(deadlineMs);
     if (connection !== null) {
-      this.#assign(connection, call);
+      this.#assign(connection, call, now);
     } else {
       this.#queue.pushBack(call);
       this.#pump(now);
@@ -149,7 +162,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     const connection = call.connection;
     if (connection === null || !connection.isPaused || connection.calls.first !== call) return;
     connection.isResuming = true;
-    this.#turn.mark(connection);
+    this.#turn.mark(connection, this.#now());
   }
 
   renewCall(call: LeanCall, timeoutMs: number): void {
@@ -164,25 +177,22 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
   }
 
   onRoom(connection: LeanConnection): void {
-    const now = this.#clock.nowMs();
-    const limit = this.#pipelining(now);
-    while (this.#queue.first !== null && connection.load < limit) {
-      const call = this.#queue.first;
-      this.#queue.remove(call);
-      this.#assign(connection, call);
-    }
+    if (this.#queue.count > 0) this.#serveFrom(connection);
     if (connection.load > 0) return;
     if (this.#isClosing) {
       connection.shut(CLOSED);
       return;
     }
-    this.#pool.rest(connection, now);
+    this.#pool.rest(connection, this.#now());
     this.#timer.ensure(connection.idleUntilMs);
   }
 
-  onAnswered(): void {
+  onAnswered(call: LeanCall): void {
     this.#pending -= 1;
     this.#counters.responses += 1;
+    if (this.#options.pipelining > 1 && !call.isLasting) {
+      this.#depth.onAnswered(call.sentMs, this.#now());
+    }
     if (this.#isClosing) this.#settleClose();
   }
 
@@ -209,20 +219,47 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     return now < this.#pipeliningFromMs ? 1 : this.#options.pipelining;
   }
 
-  #assign(connection: LeanConnection, call: LeanCall): void {
+  /** Reading the clock costs as much as the rest of a call's bookkeeping: calls of one turn share it. */
+  #now(): number {
+    return this.#turn.isDue ? this.#turn.nowMs : this.#clock.nowMs();
+  }
+
+  #choose(call: LeanCall, now: number, limit: number): LeanConnection | null {
+    if (call.isLasting) return this.#pool.choose(now, 1, 1);
+    return this.#pool.choose(now, limit, Math.min(limit, this.#depth.current));
+  }
+
+  #assign(connection: LeanConnection, call: LeanCall, now: number): void {
     connection.assign(call);
-    this.#turn.mark(connection);
+    this.#turn.mark(connection, now);
+  }
+
+  /** Gives a connection that has room what it can take of the queue. */
+  #serveFrom(connection: LeanConnection): void {
+    const now = this.#now();
+    const limit = this.#pipelining(now);
+    for (let call = this.#queue.first; call !== null; call = this.#queue.first) {
+      if (connection.isStreaming || connection.load >= (call.isLasting ? 1 : limit)) break;
+      this.#queue.remove(call);
+      this.#assign(connection, call, now);
+    }
+    // Calls that could have shared it were counted on it; one that may last stands between them.
+    if (connection.isStreaming || this.#queue.first?.isLasting === true) this.#openMore(now, limit);
   }
 
   /** Serves the queue from what is there, and opens connections for what is left of it. */
   #pump(now: number): void {
+    const limit = this.#pipelining(now);
     for (let call = this.#queue.first; call !== null; call = this.#queue.first) {
-      const connection = call.needsFresh ? null : this.#pool.choose(now, this.#pipelining(now));
+      const connection = call.needsFresh ? null : this.#choose(call, now, limit);
       if (connection === null) break;
       this.#queue.remove(call);
-      this.#assign(connection, call);
+      this.#assign(connection, call, now);
     }
-    const limit = this.#pipelining(now);
+    this.#openMore(now, limit);
+  }
+
+  #openMore(now: number, limit: number): void {
     while (this.#pool.opening * limit < this.#queue.count && this.#pool.makeRoom()) {
       const deadlineMs = now + this.#options.connectTimeoutMs;
       this.#sockets += 1;
@@ -231,48 +268,17 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     }
   }
 
-  /** What becomes of the calls of a lost connection, the first of which may have been answered in part. */
   #settleCalls(connection: LeanConnection, kind: HttpFailureKind): void {
-    const calls = connection.calls;
-    const wasReused = connection.answered > 0;
-    const head = calls.first;
-    const failed: LeanCall[] = [];
-    let wasAhead = false;
-    // Back to front, so that those that go back to the queue keep their order.
-    for (let call = calls.last; call !== null; call = calls.last) {
-      calls.remove(call);
-      call.connection = null;
-      if (call.isGivenUp) continue;
-      const isHead = call === head;
-      if (!isHead && call.state === CALL_SENT) wasAhead = true;
-      const mayResend =
-        call.resendable && !call.isResent && (isHead ? wasReused && kind === CLOSED : true);
-      if (call.state === CALL_ASSIGNED && call.attempts < ATTEMPTS_MAX) {
-        this.#requeue(call);
-      } else if (call.state === CALL_SENT && mayResend) {
-        call.isResent = true;
-        this.#counters.resent += 1;
-        this.#requeue(call);
-      } else {
-        failed.push(call);
-      }
-    }
-    if (wasAhead) this.#stopPipelining();
-    for (let i = failed.length - 1; i >= 0; i -= 1) {
-      const call = failed[i] as LeanCall;
-      this.#fail(call, call === head ? kind : CLOSED);
-    }
+    const lost = new LostCalls(connection, kind);
+    for (const call of lost.again) this.#queue.pushFront(call);
+    this.#counters.resent += lost.resent;
+    if (lost.wasAhead) this.#stopPipelining();
+    for (const call of lost.failed) this.#fail(call, call === lost.head ? kind : CLOSED);
   }
 
   #stopPipelining(): void {
     this.#pipeliningFromMs = this.#clock.nowMs() + PIPELINING_STOP_MS;
     this.#counters.pipeliningStops += 1;
-  }
-
-  #requeue(call: LeanCall): void {
-    call.state = CALL_QUEUED;
-    call.needsFresh = true;
-    this.#queue.pushFront(call);
   }
 
   /** No connection could be opened. Calls that open connections will get to stay, the rest fails now. */
@@ -334,18 +340,18 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
       if (this.#queue.count > 0) this.#pump(this.#clock.nowMs());
     } else if (connection.isPaused && connection.calls.first === call) {
       connection.isResuming = true;
-      this.#turn.mark(connection);
+      this.#turn.mark(connection, this.#now());
     }
   }
 
   #onTimer(): void {
     const now = this.#clock.nowMs();
     const due: LeanCall[] = [];
-    let nextMs = collectDue(this.#queue, now, due);
+    let nextMs = this.#queue.collectDue(now, due);
     for (const connection of [...this.#pool.all]) {
       if (connection.connectDeadlineMs <= now) connection.shut(CONNECT_TIMEOUT);
       else nextMs = Math.min(nextMs, connection.connectDeadlineMs);
-      nextMs = Math.min(nextMs, collectDue(connection.calls, now, due));
+      nextMs = Math.min(nextMs, connection.calls.collectDue(now, due));
     }
     for (const idle of [...this.#pool.idle]) {
       if (idle.idleUntilMs <= now) idle.shut(CLOSED);
@@ -357,8 +363,8 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
 
   #abortAll(): void {
     const all: LeanCall[] = [];
-    collectDue(this.#queue, Infinity, all);
-    for (const connection of this.#pool.all) collectDue(connection.calls, Infinity, all);
+    this.#queue.collectDue(Infinity, all);
+    for (const connection of this.#pool.all) connection.calls.collectDue(Infinity, all);
     for (const call of all) this.#expire(call, ABORTED);
     for (const connection of [...this.#pool.all]) connection.shut(CLOSED);
   }
@@ -382,15 +388,4 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
 
 function connectFailure(kind: HttpFailureKind, errorCode: string): HttpFailureKind {
   return kind === CONNECT_TIMEOUT || errorCode === 'ETIMEDOUT' ? CONNECT_TIMEOUT : CONNECT_REFUSED;
-}
-
-/** Adds the calls that are due to `due`. @returns the earliest deadline of the others */
-function collectDue(calls: CallList, now: number, due: LeanCall[]): number {
-  let nextMs = Infinity;
-  for (let call = calls.first; call !== null; call = call.next) {
-    if (call.isGivenUp) continue;
-    if (call.deadlineMs <= now) due.push(call);
-    else nextMs = Math.min(nextMs, call.deadlineMs);
-  }
-  return nextMs;
 }

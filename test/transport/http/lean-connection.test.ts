@@ -60,7 +60,17 @@ describe('a connection that ends while its response is paused', () => {
     let rooms = 0;
     const listener = new ProbeListener();
     const request = requestBytes(server.url, 'POST');
-    const call = new LeanCall(NO_OWNER, request, 0, request.length, listener, 0, Infinity, false);
+    const call = new LeanCall(
+      NO_OWNER,
+      request,
+      0,
+      request.length,
+      listener,
+      0,
+      Infinity,
+      false,
+      false,
+    );
     const connected = new Promise<LeanConnection>((resolve) => {
       const owner: ConnectionOwner = {
         headerBytesMax: 16_384,
@@ -74,7 +84,7 @@ describe('a connection that ends while its response is paused', () => {
     });
     const connection = await connected;
     connection.assign(call);
-    connection.flush(new RequestWriter(new HttpClientCounters()));
+    connection.flush(new RequestWriter(new HttpClientCounters()), 0);
     listener.answer = () => false;
     await listener.received(1);
     expect([lost, connection.isRetiring, listener.isOver]).toEqual([[], true, false]);

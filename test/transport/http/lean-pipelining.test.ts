@@ -93,6 +93,69 @@ describe('pipelining', () => {
     expect(server.connections.map(({ requests }) => requests)).toEqual([3, 2]);
   });
 
+  it('writes the calls of one turn at once though other connections are idle', async () => {
+    const server = await bench.raw();
+    const client = open(server, 3);
+    const first = sendProbe(client, server.url);
+    const second = sendProbe(client, server.url, { isLasting: true }); // has its own connection
+    await server.arrived(2);
+    for (const { connection } of server.requests) connection.write(answer('ok'));
+    await outcomes([first, second]);
+    const before = { ...counters[0] };
+
+    const probes = ['a', 'b', 'c'].map((body) => sendProbe(client, server.url, { body }));
+    await server.arrived(5);
+    const joined = server.requests.slice(2).map(({ connection }) => connection);
+    expect(new Set(joined).size).toBe(1);
+    expect((counters[0]?.writes ?? 0) - (before.writes ?? 0)).toBe(1);
+    joined[0]?.write(answer('a') + answer('b') + answer('c'));
+    expect(await outcomes(probes)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('gives each call a connection of its own while answers are slow, and joins them again later', async () => {
+    let now = 1000;
+    let delayMs = 100;
+    const server = await bench.raw(({ connection }) => {
+      now += delayMs;
+      connection.write(answer('ok'));
+    });
+    const client = open(server, 8, () => now);
+    const inOneTurn = async (): Promise<number> => {
+      const before = server.requests.length;
+      const probes = [0, 1, 2, 3].map(() => sendProbe(client, server.url));
+      await outcomes(probes);
+      return new Set(server.requests.slice(before).map(({ connection }) => connection)).size;
+    };
+    expect(await inOneTurn()).toBe(1);
+    for (let i = 0; i < 2; i += 1) await inOneTurn();
+    expect(await inOneTurn()).toBe(4);
+    delayMs = 0;
+    for (let i = 0; i < 4; i += 1) {
+      now += 51;
+      await outcomes([sendProbe(client, server.url)]);
+    }
+    expect(await inOneTurn()).toBe(1);
+  });
+
+  it('puts nothing behind a call that may last, before it is answered or after', async () => {
+    const server = await bench.raw(({ connection, body }) => {
+      if (`${body}` !== 'stream') connection.write(answer('ok'));
+    });
+    const client = open(server, 2);
+    const probes = [
+      sendProbe(client, server.url, { body: 'stream', isLasting: true }),
+      sendProbe(client, server.url),
+      sendProbe(client, server.url),
+    ];
+    expect(await outcomes(probes.slice(1))).toEqual(['ok', 'ok']);
+    expect(server.connections.length).toBe(2);
+    const stream = server.requests.find(({ body }) => `${body}` === 'stream');
+    expect(stream?.connection.requests).toBe(1);
+    stream?.connection.write(answer('over'));
+    expect(await outcomes(probes.slice(0, 1))).toEqual(['over']);
+    expect(counters[0]).toMatchObject({ pipeliningStops: 0, failures: 0 });
+  });
+
   it('queues nothing behind an event stream, nor behind a paused answer', async () => {
     const stream = 'transfer-encoding: chunked\r\ncontent-type: text/event-stream';
     for (const head of [stream, 'content-length: 5']) {
