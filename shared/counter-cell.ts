@@ -1,7 +1,8 @@
 /**
- * One thread's block of counters. Only that thread writes it, so a plain load and a store do instead
- * of the dearer `Atomics.add`: no other writer can come between the two. The store is atomic because
- * the edge reads the cells at any time. Blocks outlive their thread: a restarted shard counts on.
+ * One thread's block of counters. Only that thread writes it, so a plain load and a plain store do
+ * instead of `Atomics`, which is a call of 15 to 25 ns each time: no other writer can come between the
+ * two, aligned words of 32 bits do not tear, and a scrape that reads a count some nanoseconds early has
+ * it the next time. Blocks outlive their thread: a restarted shard counts on.
  */
 import { assert } from './assert.ts';
 import { COUNTER_CELLS } from './counter-catalogue.ts';
@@ -19,7 +20,7 @@ export class CounterBlock {
   /** Counts `n` more. `id` is a row's id, for a labelled row plus the position of the value. */
   add(id: number, n = 1): void {
     const cells = this.#cells;
-    Atomics.store(cells, id, (cells[id]! + n) | 0);
+    cells[id] = (cells[id]! + n) | 0;
   }
 }
 

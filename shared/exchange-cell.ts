@@ -1,6 +1,6 @@
 /**
  * One cell per exchange slot of a shard: which exchange is open there and what its client calls it.
- * The shard writes; the edge reads only after the shard has died, to answer in its place.
+ * The shard writes; the edge reads when it has to answer in its place.
  *
  *      0          4             6        8                        64
  *      +----------+-------------+--------+------------------------+
@@ -9,8 +9,9 @@
  *      +----------+-------------+--------+------------------------+
  *
  * The exchange number is stored last, so a shard that is stopped in the middle of a write leaves the
- * cell free. Exchange numbers are never 0: their generation starts at 1. Ids longer than
- * ID_CELL_BYTES, and those of a batch, travel to the edge in an IDS frame instead.
+ * cell free. The stores are plain: whoever reads them has met the writer since, in a frame that it
+ * committed later or in the end of its thread. Exchange numbers are never 0: their generation starts at
+ * 1. Ids longer than ID_CELL_BYTES, and those of a batch, travel to the edge in an IDS frame instead.
  */
 import { assert } from './assert.ts';
 import { EXCHANGES_MAX, ID_CELL_BYTES } from './limits.ts';
@@ -44,12 +45,12 @@ export class ExchangeCells {
     assert(slot >= 0 && slot < EXCHANGES_MAX && exchange !== 0, 'an exchange has a slot', slot);
     const word = slot << 4;
     const length = end - start;
-    Atomics.store(this.#words, word, 0);
+    this.#words[word] = 0;
     if (length > ID_CELL_BYTES) return false;
     this.#words[word + 1] = length;
     const at = (word << 2) + ID_OFFSET;
     for (let index = 0; index < length; index += 1) this.bytes[at + index] = id[start + index]!;
-    Atomics.store(this.#words, word, exchange);
+    this.#words[word] = exchange;
     return true;
   }
 

@@ -43,10 +43,13 @@ export function histogramValue(cell: number): number {
   return (STEPS + step) * width + (width >> 1);
 }
 
-/** Counts one value in the histogram whose first cell is `words[first]`. Single writer. */
+/**
+ * Counts one value in the histogram whose first cell is `words[first]`. Single writer, so nothing here is
+ * atomic (see `counter-cell.ts`).
+ */
 export function recordValue(words: Int32Array, first: number, valueUs: number): void {
   const index = first + histogramCell(valueUs);
-  Atomics.store(words, index, (words[index]! + 1) | 0);
+  words[index] = (words[index]! + 1) | 0;
 }
 
 /** A histogram that stands alone, e.g. of ring waits. */

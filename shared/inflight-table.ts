@@ -52,12 +52,15 @@ export class InflightTable {
     }
   }
 
-  /** Shard: one more call to this upstream is in flight. */
+  /**
+   * Shard: one more call to this upstream is in flight. It alone writes its cells, so a plain store does:
+   * others see it some nanoseconds later than an atomic one.
+   */
   add(shard: number, upstream: number): void {
     const index = shard * UPSTREAMS_MAX + upstream;
     const cell = this.#cells[index]!;
     assert((cell & COUNT_MASK) < COUNT_MASK, 'a shard holds at most EXCHANGES_MAX calls', upstream);
-    Atomics.store(this.#cells, index, cell + 1);
+    this.#cells[index] = cell + 1;
   }
 
   /** Shard: a call that was added has ended. */
@@ -65,7 +68,7 @@ export class InflightTable {
     const index = shard * UPSTREAMS_MAX + upstream;
     const cell = this.#cells[index]!;
     assert((cell & COUNT_MASK) > 0, 'a call that ends was in flight', upstream);
-    Atomics.store(this.#cells, index, cell - 1);
+    this.#cells[index] = cell - 1;
   }
 
   /**
@@ -75,6 +78,9 @@ export class InflightTable {
    */
   tryAdd(shard: number, upstream: number, max: number): boolean {
     this.add(shard, upstream);
+    // Seen by all before the sum is taken: what a plain store does not promise.
+    const index = shard * UPSTREAMS_MAX + upstream;
+    Atomics.store(this.#cells, index, this.#cells[index]!);
     if (this.sum(upstream) <= max) return true;
     this.remove(shard, upstream);
     return false;
