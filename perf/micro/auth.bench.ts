@@ -224,7 +224,7 @@ for (const full of [10_000, 100_000]) {
     );
     const { bytes, spans } = placeAll(tokens);
     const cache = new TokenCache(count);
-    for (const token of tokens) cache.add(0, 0, 'signed', Buffer.from(token), alice, Infinity);
+    for (const token of tokens) cache.add(0, 0, Buffer.from(token), alice, Infinity);
     let found = 0;
     time(rounds, () => {
       for (let i = 0; i < rounds; i += 1) {

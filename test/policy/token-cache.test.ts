@@ -36,7 +36,7 @@ describe('the memory of verified credentials', () => {
     const cache = new TokenCache(10);
     const alice = principal('alice');
     const token = Buffer.from('some-token-of-the-usual-length');
-    cache.add(0, 3, 'signed', Buffer.from(token), alice, 100);
+    cache.add(0, 3, Buffer.from(token), alice, 100);
     expect(find(cache, 0, token)).toBe(alice);
     expect(cache.foundMethod).toBe(3);
     expect(find(cache, 1, token)).toBeNull();
@@ -45,7 +45,7 @@ describe('the memory of verified credentials', () => {
   it('forgets a token at the very millisecond it expires', () => {
     const cache = new TokenCache(10);
     const token = Buffer.from('some-token-of-the-usual-length');
-    cache.add(0, 0, 'signed', Buffer.from(token), principal('a'), 100);
+    cache.add(0, 0, Buffer.from(token), principal('a'), 100);
     expect(find(cache, 0, token, 99)).not.toBeNull();
     expect(find(cache, 0, token, 100)).toBeNull();
     expect(cache.size).toBe(0);
@@ -53,12 +53,11 @@ describe('the memory of verified credentials', () => {
 
   it('finds no token that differs in any one byte, or in length', () => {
     const lengths = fc.integer({ min: 1, max: 700 });
-    const forms = fc.constantFrom('secret' as const, 'signed' as const);
     fc.assert(
-      fc.property(lengths, forms, fc.integer({ min: 1, max: 255 }), (length, form, bits) => {
+      fc.property(lengths, fc.integer({ min: 1, max: 255 }), (length, bits) => {
         const cache = new TokenCache(10);
         const token = randomBytes(length);
-        cache.add(0, 0, form, Buffer.from(token), principal('a'), 100);
+        cache.add(0, 0, Buffer.from(token), principal('a'), 100);
         for (let at = 0; at < length; at += 1) {
           const changed = Buffer.from(token);
           changed[at]! ^= bits;
@@ -77,18 +76,16 @@ describe('the memory of verified credentials', () => {
     const tokens = Array.from({ length: 200 }, (_, i) =>
       Buffer.from(`${1000 + i}${'x'.repeat(80)}`),
     );
-    tokens.forEach((token, i) =>
-      cache.add(0, 0, 'secret', Buffer.from(token), principal(`p${i}`), 1),
-    );
+    tokens.forEach((token, i) => cache.add(0, 0, Buffer.from(token), principal(`p${i}`), 1));
     tokens.forEach((token, i) => expect(find(cache, 0, token)?.subject).toBe(`p${i}`));
   });
 
   it('stays within its bound and keeps what is used', () => {
     const cache = new TokenCache(300);
     const used = Buffer.from('the-token-that-is-in-use-all-the-time');
-    cache.add(0, 0, 'signed', Buffer.from(used), principal('used'), 100);
+    cache.add(0, 0, Buffer.from(used), principal('used'), 100);
     for (let i = 0; i < 3_000; i += 1) {
-      cache.add(0, 0, 'signed', Buffer.from(`another-token-${i}-of-many`), principal('x'), 100);
+      cache.add(0, 0, Buffer.from(`another-token-${i}-of-many`), principal('x'), 100);
       expect(find(cache, 0, used), `after ${i}`).not.toBeNull();
     }
     expect(cache.size).toBe(300);
@@ -122,7 +119,7 @@ describe('the memory of verified credentials', () => {
             const found = find(cache, 0, bytesOf(one.token), nowMs);
             if ((found !== null) !== isKnown) return false;
             if (one.kind === 'add' && !isKnown) {
-              cache.add(0, 0, 'signed', bytesOf(one.token), principal('x'), nowMs + one.life);
+              cache.add(0, 0, bytesOf(one.token), principal('x'), nowMs + one.life);
               model.set(one.token, nowMs + one.life);
             }
           }
@@ -134,7 +131,7 @@ describe('the memory of verified credentials', () => {
 
   it('keeps nothing where the settings say so', () => {
     const cache = new TokenCache(0);
-    cache.add(0, 0, 'signed', Buffer.from('some-token-of-the-usual-length'), principal('a'), 100);
+    cache.add(0, 0, Buffer.from('some-token-of-the-usual-length'), principal('a'), 100);
     expect(cache.size).toBe(0);
   });
 });

@@ -5,7 +5,6 @@
 import type { AuthRefusal } from './auth-verdict.ts';
 import type { Credential } from './credential.ts';
 import type { Identity } from './principal.ts';
-import type { TokenForm } from './token-cache.ts';
 
 export interface AuthMethod {
   /** For logs and `Principal.method`. */
@@ -26,15 +25,13 @@ export type MethodVerdict = Accepted | AuthRefusal | AuthWait;
 /** A verified credential. */
 export class Accepted {
   readonly identity: Identity;
-  readonly form: TokenForm;
   /** Wall time in ms until which it may be remembered. */
   readonly untilMs: number;
   /** Whether token exchange (RFC 8693) may be done with it: bearer tokens of an issuer only. */
   readonly isExchangeable: boolean;
 
-  constructor(identity: Identity, form: TokenForm, untilMs: number, isExchangeable: boolean) {
+  constructor(identity: Identity, untilMs: number, isExchangeable: boolean) {
     this.identity = identity;
-    this.form = form;
     this.untilMs = untilMs;
     this.isExchangeable = isExchangeable;
   }

@@ -248,10 +248,10 @@ export class Authenticator {
     // Of several that waited for one token the first has made the principal already.
     const known = this.#recall(index, credential, nowWallMs);
     if (known !== null) return known;
-    const { identity, form, untilMs, isExchangeable } = accepted;
+    const { identity, untilMs, isExchangeable } = accepted;
     const scopes = this.#scopeSets.of(identity.scopes);
     const principal = new Principal(identity, scopes, isExchangeable ? bytes : null, false);
-    if (nowWallMs < untilMs) this.#cache.add(source, index, form, bytes, principal, untilMs);
+    if (nowWallMs < untilMs) this.#cache.add(source, index, bytes, principal, untilMs);
     return principal;
   }
 

@@ -64,12 +64,7 @@ export class GithubProvider implements TokenProvider {
       method: this.label,
     });
     if (typeof identity === 'string') return identity;
-    return new Accepted(
-      identity,
-      'secret',
-      Math.min(expiresAtMs, nowWallMs + this.#plan.rememberMs),
-      true,
-    );
+    return new Accepted(identity, Math.min(expiresAtMs, nowWallMs + this.#plan.rememberMs), true);
   }
 }
 

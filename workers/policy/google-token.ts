@@ -49,11 +49,6 @@ export class GoogleTokenProvider implements TokenProvider {
     const { claims: mapping, issuer } = this.#plan;
     const identity = identityOf(claims, { mapping, issuer, expiresAtMs, method: this.label });
     if (typeof identity === 'string') return identity;
-    return new Accepted(
-      identity,
-      'secret',
-      Math.min(expiresAtMs, nowWallMs + this.#plan.rememberMs),
-      true,
-    );
+    return new Accepted(identity, Math.min(expiresAtMs, nowWallMs + this.#plan.rememberMs), true);
   }
 }

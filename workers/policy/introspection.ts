@@ -53,6 +53,6 @@ export class IntrospectionProvider implements TokenProvider {
     if (startMs !== undefined && nowWallMs < startMs - leewayMs) return 'not-yet-valid';
     const identity = identityOf(claims, { mapping, issuer, expiresAtMs, method: this.label });
     if (typeof identity === 'string') return identity;
-    return new Accepted(identity, 'secret', Math.min(expiresAtMs, nowWallMs + rememberMs), true);
+    return new Accepted(identity, Math.min(expiresAtMs, nowWallMs + rememberMs), true);
   }
 }

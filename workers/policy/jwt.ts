@@ -151,7 +151,7 @@ export class JwtMethod implements AuthMethod, KeysListener, AuthWait {
     const identity = identityOf(claims, { mapping, issuer, expiresAtMs, method: this.label });
     if (typeof identity === 'string') return refuse(credential, identity);
     const untilMs = expiresAtMs === Infinity ? nowWallMs + REVERIFY_MS : expiresAtMs;
-    return new Accepted(identity, 'signed', untilMs, true);
+    return new Accepted(identity, untilMs, true);
   }
 }
 

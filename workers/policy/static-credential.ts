@@ -54,5 +54,5 @@ function entryOf(credential: PlanStaticCredential, label: string): StaticEntry {
     expiresAtMs: Infinity,
     method: label,
   };
-  return { digest, accepted: new Accepted(identity, 'secret', Infinity, false) };
+  return { digest, accepted: new Accepted(identity, Infinity, false) };
 }
