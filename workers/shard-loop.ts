@@ -4,12 +4,9 @@ import { DoorbellWaiter } from '../shared/doorbell.ts';
 import {
   CANCEL_CLIENT_GONE,
   FLAG_FIN,
-  FRAME_ABORT,
   FRAME_CANCEL,
   FRAME_CREDIT,
   FRAME_DATA,
-  FRAME_EVENT,
-  FRAME_MESSAGE,
   FRAME_OPEN,
 } from '../shared/frame-kind.ts';
 import { OPEN_DELETE, OPEN_GET } from '../shared/open-codec.ts';
@@ -21,7 +18,7 @@ import { THREAD_READY, ThreadCell } from '../shared/thread-cell.ts';
 import type { Plan } from '../src/config/plan.ts';
 import type { ShardStatus } from '../src/observe/gateway-status.ts';
 import { ERA_MODERN } from '../src/protocol/eras/era.ts';
-import { RELAY_TO_OWNER } from './relay-codec.ts';
+import { PeerFrames } from './peer-frames.ts';
 import type { Exchange } from './exchange.ts';
 import type { ShardLog } from './shard-log.ts';
 import type { ShardParts } from './shard-parts.ts';
@@ -33,56 +30,6 @@ const FRAMES_PER_TURN = 64;
 const BEAT_MS = 1_000;
 /** Comments on silent event streams, so that intermediaries do not close them. */
 const KEEP_ALIVE_MS = 15_000;
-
-/** Reads one peer's ring. */
-class PeerFrames implements FrameHandler {
-  readonly reader: RingReader;
-  readonly #parts: ShardParts;
-  readonly #from: number;
-
-  constructor(parts: ShardParts, from: number, reader: RingReader) {
-    this.#parts = parts;
-    this.#from = from;
-    this.reader = reader;
-  }
-
-  onFrame(
-    kind: number,
-    flags: number,
-    exchange: number,
-    aux: number,
-    raw: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    const { peers, relay, news } = this.#parts;
-    const bytes = raw as Buffer;
-    switch (kind) {
-      case FRAME_OPEN:
-        relay.onOpen(this.#from, exchange, flags, aux, bytes, start, end);
-        break;
-      case FRAME_DATA:
-        relay.onData(this.#from, exchange, flags, bytes, start, end);
-        break;
-      case FRAME_CANCEL:
-        relay.onCancel(this.#from, exchange);
-        break;
-      case FRAME_MESSAGE:
-        if ((aux & RELAY_TO_OWNER) !== 0)
-          relay.onResponse(this.#from, exchange, aux, bytes, start, end);
-        else peers.onMessage(exchange, flags, aux, bytes, start, end);
-        break;
-      case FRAME_ABORT:
-        peers.onAbort(exchange, aux, flags);
-        break;
-      case FRAME_EVENT:
-        news.onEvent(this.#from, aux, bytes, start, end);
-        break;
-      default:
-        break;
-    }
-  }
-}
 
 /**
  * A shard's turn: write what waited, read the edge's ring and the peers' rings, park. Sockets and
@@ -215,7 +162,8 @@ export class ShardLoop implements FrameHandler {
     start: number,
     end: number,
   ): void {
-    const { exchanges, view, plans, replier } = this.#parts;
+    const { exchanges, view, plans, replier, clock } = this.#parts;
+    clock.step();
     const exchange = exchanges.open(number);
     exchange.inUse = true;
     exchange.frame = bytes;
@@ -317,7 +265,7 @@ export class ShardLoop implements FrameHandler {
     counters.add(COUNTERS.TURNS.id);
     if (edgeFrames.queued > 0) edgeFrames.flush();
     peers.flush();
-    let frames = this.#reader.read(this, FRAMES_PER_TURN);
+    let frames = this.#readEdge();
     if (frames > 0 && this.#reader.takeStarved()) this.#parts.memory.edgeDoorbell.ring();
     for (let shard = 0; shard < this.#peers.length; shard += 1) {
       const peer = this.#peers[shard];
@@ -329,6 +277,17 @@ export class ShardLoop implements FrameHandler {
     counters.add(COUNTERS.FRAMES_READ.id, frames);
     if (frames > 0) setImmediate(this.#turn);
     else this.#waiter.park();
+  }
+
+  /** Time stands still meanwhile, by and large: the calls of a turn need no clock each. */
+  #readEdge(): number {
+    const { clock } = this.#parts;
+    clock.hold();
+    try {
+      return this.#reader.read(this, FRAMES_PER_TURN);
+    } finally {
+      clock.release();
+    }
   }
 
   #hasWork(): boolean {

@@ -48,6 +48,7 @@ import type { Catalog } from './upstream/catalog.ts';
 import { CallIds } from './upstream/call-id.ts';
 import { DeadlineList } from './upstream/deadline-list.ts';
 import { GIVEN_UP_BY_DEADLINE } from './upstream/call.ts';
+import { TurnClock } from './turn-clock.ts';
 import { UpstreamSet } from './upstream/upstream-set.ts';
 
 type Post = (message: FromShardMessage<ShardStatus>) => void;
@@ -57,6 +58,7 @@ type Post = (message: FromShardMessage<ShardStatus>) => void;
  * and the desk that hears them) meet here, by reference to this object.
  */
 export class ShardParts {
+  readonly clock: TurnClock;
   readonly memory: ShardMemory;
   readonly counters: CounterBlock;
   readonly view = new RequestView();
@@ -80,7 +82,9 @@ export class ShardParts {
   readonly relay: RelayServer;
   readonly pipeline: Pipeline;
 
-  constructor(task: ShardTask<Plan>, clock: Clock, log: ShardLog, post: Post) {
+  constructor(task: ShardTask<Plan>, platformClock: Clock, log: ShardLog, post: Post) {
+    const clock = new TurnClock(platformClock);
+    this.clock = clock;
     const memory = new ShardMemory(task);
     const { counters } = memory;
     this.memory = memory;

@@ -125,7 +125,10 @@ export class ShardBench {
 
   /** One call: its frame is read, runs through the stages, is answered, and its reply is in the ring. */
   step(): void {
+    const { clock } = this.#parts;
+    clock.hold();
     this.#reader.read(this.#loop, 1);
+    clock.release();
     this.client.answer();
   }
 
