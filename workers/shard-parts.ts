@@ -106,11 +106,11 @@ export class ShardParts {
       (slot, upstream, name) => post({ kind: 'label', slot, upstream, name }),
       () => Math.round(clock.nowMs() * 1000) | 0,
     );
+    this.news = new NewsDesk(this, log);
     this.context = this.#makeContext(task, clock, log);
     this.peers = new PeerSet(task.layout.shards, counters, (call) => this.deadlines.leave(call));
     this.upstreams = new UpstreamSet(this.context, this.peers, { table: memory.processes });
     this.listens = new ListenTable(this.replier, this.upstreams, counters);
-    this.news = new NewsDesk(this, log);
     this.face = new EndpointFace(this.upstreams);
     this.desk = new SessionDesk(this, {
       shard: this.context,
@@ -130,7 +130,8 @@ export class ShardParts {
   }
 
   #makeContext(task: ShardTask<Plan>, clock: Clock, log: ShardLog): ShardContext {
-    const desk = (): NewsDesk => this.news;
+    // Without accessors: an object literal that has one is a hash table to the engine, and each look at a
+    // member of this one, some ten a call, would be a search.
     return {
       index: task.shardIndex,
       generation: task.generation,
@@ -143,9 +144,7 @@ export class ShardParts {
       deadlines: this.deadlines,
       httpCounters: new HttpClientCounters(),
       listItemsMax: task.plan.limits.listItemsMax,
-      get events() {
-        return desk();
-      },
+      events: this.news,
       credentialFor: (upstream, principal) => this.plans.current.credentialFor(upstream, principal),
       renewCredential: (upstream, principal) =>
         this.plans.current.renewCredential(upstream, principal),
