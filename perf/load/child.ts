@@ -46,6 +46,11 @@ export class Child {
     return this.#output.text;
   }
 
+  /** Resolves when it has said that. @throws Error if it ends before */
+  async said(pattern: RegExp, timeoutMs = READY_TIMEOUT_MS): Promise<void> {
+    await this.#output.wait(pattern, timeoutMs);
+  }
+
   /** @throws Error with the child's output if it ends or says nothing in time */
   static async start(options: ChildOptions): Promise<Child> {
     const child = spawn(options.command, options.args, {
@@ -111,6 +116,7 @@ class OutputTail {
       };
       this.#child.once('error', (error) => settle(() => reject(error)));
       this.#child.once('exit', (code) => settle(() => reject(new Error(`exit code ${code}`))));
+      this.#onText();
     });
   }
 }

@@ -60,6 +60,29 @@ function tokenFile(pools: PoolFiles): string {
   return file;
 }
 
+export interface SlowLoad {
+  readonly url: string;
+  readonly count: number;
+  /** How long they read nothing, and then how long a little at a time; then all. */
+  readonly nothingMs: number;
+  readonly slowlyMs: number;
+}
+
+/**
+ * A process with clients that read slowly; see `slow-reader.ts`. Starts with all of them waiting, says
+ * `reading all` when it reads on, and `N complete, 0 failed` when all have their answer.
+ */
+export function startSlowReaders(load: SlowLoad): Promise<Child> {
+  const { url, count, nothingMs, slowlyMs } = load;
+  const file = join(ROOT, 'dist', 'perf', 'load', 'slow-reader.js');
+  return Child.start({
+    command: process.execPath,
+    args: [file, url, ...[count, nothingMs, slowlyMs].map(String)],
+    env: { PERF_TOKENS: clientTokens().slice(0, 64).join(' ') },
+    ready: /\d+ waiting/,
+  });
+}
+
 /** A process that opens sessions or streams and holds them until it is stopped; see `crowd.ts`. */
 export function startCrowd(
   kind: 'sessions' | 'streams',

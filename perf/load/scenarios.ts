@@ -7,6 +7,8 @@ import { idle } from './scenarios/idle.ts';
 import { rates } from './scenarios/rates.ts';
 import { scaling } from './scenarios/scaling.ts';
 import { single } from './scenarios/single.ts';
+import { slowReader } from './scenarios/slow-reader.ts';
+import { soak } from './scenarios/soak.ts';
 import { events, large, setup, stdio } from './scenarios/variants.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -21,5 +23,7 @@ export const SCENARIOS: readonly Scenario[] = [
   idle,
   sessions,
   streams,
+  slowReader,
+  soak,
   peers,
 ];

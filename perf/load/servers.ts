@@ -73,8 +73,12 @@ export function useGatewayFrom(root: string): void {
   defaultRoot = root;
 }
 
+export interface GatewayServer extends Server {
+  readonly metricsUrl: string;
+}
+
 /** The built command, with `gateway.yaml`. */
-export async function startGateway(options: GatewayOptions): Promise<Server> {
+export async function startGateway(options: GatewayOptions): Promise<GatewayServer> {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-gateway-'));
   const file = join(folder, 'gateway.yaml');
   writeFileSync(file, gatewaySettings(options));
@@ -94,6 +98,7 @@ export async function startGateway(options: GatewayOptions): Promise<Server> {
   });
   return {
     url: child.match[1] as string,
+    metricsUrl: /admin\s+(http:\S+)/.exec(child.output)?.[1] ?? '',
     pid: child.pid,
     stop: async () => {
       await child.stop();

@@ -6,6 +6,8 @@
 const META = '"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"stub","version":"1.0.0"}}';
 const TTL = '"ttlMs":3600000,"cacheScope":"public"';
 const BIG_CHARS = 1_000_000;
+/** What a client that reads slowly is given. */
+export const HUGE_BYTES = 20_000_000;
 
 export const TOOL_NAMES = [
   'add',
@@ -22,9 +24,10 @@ const tool = (name: string): string =>
   `{"name":"${name}","description":"A tool of the stub.","inputSchema":{"type":"object"}}`;
 
 const DISCOVER = `{"supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"resultType":"complete",${TTL},${META}}`;
-const LIST = `{"tools":[${[...TOOL_NAMES, 'stream', 'big'].map(tool).join(',')}],"resultType":"complete",${TTL},${META}}`;
-const BIG = `{"content":[{"type":"text","text":"${'Lorem ipsum dolor sit amet. '.repeat(BIG_CHARS / 28)}"}],"resultType":"complete",${META}}`;
-
+const LIST = `{"tools":[${[...TOOL_NAMES, 'stream', 'big', 'huge'].map(tool).join(',')}],"resultType":"complete",${TTL},${META}}`;
+const RESULT_START = '{"content":[{"type":"text","text":"';
+const RESULT_END = `"}],"resultType":"complete",${META}}`;
+const BIG = RESULT_START + 'Lorem ipsum dolor sit amet. '.repeat(BIG_CHARS / 28) + RESULT_END;
 /** One per tool, so that answers differ as well. */
 const CALLS = new Map<string, string>(
   TOOL_NAMES.map((name, index) => [
@@ -40,13 +43,17 @@ export const REPLY_EVENTS = 1;
 export const REPLY_OPEN = 2;
 /** A notification: nothing to say. */
 export const REPLY_NONE = 3;
+/** JSON whose end is in `rest`. */
+export const REPLY_HUGE = 4;
 
 export interface StubReply {
   readonly kind: number;
   readonly body: string;
+  readonly rest: Buffer;
 }
 
-const NONE: StubReply = { kind: REPLY_NONE, body: '' };
+const NOTHING = Buffer.alloc(0);
+const NONE: StubReply = { kind: REPLY_NONE, body: '', rest: NOTHING };
 
 /** @param text one JSON-RPC message */
 export function stubReply(text: string): StubReply {
@@ -65,18 +72,34 @@ export function stubReply(text: string): StubReply {
     case '"tools/list"':
       return answer(id, LIST);
     case '"subscriptions/listen"':
-      return { kind: REPLY_OPEN, body: event(acknowledgement(id)) };
+      return { kind: REPLY_OPEN, body: event(acknowledgement(id)), rest: NOTHING };
     default:
       return {
         kind: REPLY_JSON,
         body: `{"jsonrpc":"2.0","id":${id},"error":{"code":-32601,"message":"method not found"}}`,
+        rest: NOTHING,
       };
   }
+}
+
+/** The message behind `RESULT_START`: one for all answers, and only where it is asked for. */
+let hugeRest: Buffer | null = null;
+
+function makeHugeRest(): Buffer {
+  const rest = Buffer.alloc(HUGE_BYTES, 'Lorem ipsum dolor sit amet. ', 'latin1');
+  const end = `${RESULT_END}}`;
+  rest.write(end, HUGE_BYTES - end.length, 'latin1');
+  return rest;
 }
 
 function callReply(text: string, id: string): StubReply {
   const name = (memberToken(text, '"name":') ?? '').slice(1, -1);
   if (name === 'big') return answer(id, BIG);
+  if (name === 'huge') {
+    const body = `{"jsonrpc":"2.0","id":${id},"result":${RESULT_START}`;
+    hugeRest ??= makeHugeRest();
+    return { kind: REPLY_HUGE, body, rest: hugeRest };
+  }
   if (name === 'stream') {
     const token = memberToken(text, '"progressToken":') ?? '1';
     const note = (progress: number): string =>
@@ -84,13 +107,17 @@ function callReply(text: string, id: string): StubReply {
         `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${token},"progress":${progress}}}`,
       );
     const last = event(answer(id, CALLS.get('add') as string).body);
-    return { kind: REPLY_EVENTS, body: note(1) + note(2) + last };
+    return { kind: REPLY_EVENTS, body: note(1) + note(2) + last, rest: NOTHING };
   }
   return answer(id, CALLS.get(name) ?? (CALLS.get('add') as string));
 }
 
 function answer(id: string, result: string): StubReply {
-  return { kind: REPLY_JSON, body: `{"jsonrpc":"2.0","id":${id},"result":${result}}` };
+  return {
+    kind: REPLY_JSON,
+    body: `{"jsonrpc":"2.0","id":${id},"result":${result}}`,
+    rest: NOTHING,
+  };
 }
 
 /** For peers that speak only the older revisions. */

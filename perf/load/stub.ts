@@ -6,15 +6,20 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
-import { REPLY_EVENTS, REPLY_JSON, REPLY_NONE, REPLY_OPEN, stubReply } from './stub-reply.ts';
+import { Readable } from 'node:stream';
+import { REPLY_EVENTS, REPLY_HUGE, REPLY_JSON, REPLY_NONE, REPLY_OPEN, stubReply } from './stub-reply.ts'; // prettier-ignore
 
 const HOST = '127.0.0.1';
+/** Of a huge answer, one at a time: whoever reads slowly makes nothing wait in here. */
+const PIECE_BYTES = 64 * 1024;
 
 interface UwsResponse {
   writeStatus(status: string): UwsResponse;
   writeHeader(name: string, value: string): UwsResponse;
   write(text: string): boolean;
   end(text?: string): UwsResponse;
+  tryEnd(piece: Uint8Array, totalBytes: number): [isTaken: boolean, isDone: boolean];
+  onWritable(handler: (offset: number) => boolean): UwsResponse;
   cork(run: () => void): UwsResponse;
   onData(handler: (chunk: ArrayBuffer, isLast: boolean) => void): UwsResponse;
   onAborted(handler: () => void): UwsResponse;
@@ -65,13 +70,30 @@ function serveUws(module: Uws): void {
 }
 
 function answerUws(res: UwsResponse, text: string): void {
-  const { kind, body } = stubReply(text);
+  const { kind, body, rest } = stubReply(text);
   if (kind === REPLY_JSON) res.writeHeader('content-type', 'application/json').end(body);
+  else if (kind === REPLY_HUGE) endHuge(res, Buffer.from(body, 'latin1'), rest);
   else if (kind === REPLY_NONE) res.writeStatus('202 Accepted').end('');
   else {
     res.writeHeader('content-type', 'text/event-stream').write(body);
     if (kind === REPLY_EVENTS) res.end();
   }
+}
+
+/** Writes as much as the socket takes, and on when it takes more. */
+function endHuge(res: UwsResponse, start: Buffer, rest: Buffer): void {
+  const totalBytes = start.length + rest.length;
+  const writeFrom = (offset: number): boolean => {
+    for (let at = offset; ;) {
+      const restAt = at - start.length;
+      const piece = restAt < 0 ? start.subarray(at) : rest.subarray(restAt, restAt + PIECE_BYTES);
+      const [isTaken, isDone] = res.tryEnd(piece, totalBytes);
+      if (!isTaken || isDone) return isTaken;
+      at += piece.length;
+    }
+  };
+  res.writeHeader('content-type', 'application/json').onWritable(writeFrom);
+  writeFrom(0);
 }
 
 function serveNode(): void {
@@ -85,13 +107,24 @@ function serveNode(): void {
 }
 
 function answerNode(_request: IncomingMessage, response: ServerResponse, text: string): void {
-  const { kind, body } = stubReply(text);
+  const { kind, body, rest } = stubReply(text);
   if (kind === REPLY_NONE) {
     response.writeHead(202).end();
   } else if (kind === REPLY_JSON) {
     response.writeHead(200, { 'content-type': 'application/json' }).end(body, 'latin1');
+  } else if (kind === REPLY_HUGE) {
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': body.length + rest.length,
+    });
+    response.write(body, 'latin1');
+    Readable.from(piecesOf(rest)).pipe(response);
   } else {
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write(body, 'latin1');
     if (kind !== REPLY_OPEN) response.end();
   }
+}
+
+function* piecesOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) yield bytes.subarray(at, at + PIECE_BYTES);
 }

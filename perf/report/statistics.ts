@@ -47,3 +47,12 @@ export function ratioInterval(values: readonly number[], against: readonly numbe
   const { mean: center, low, high } = interval(logs);
   return { mean: Math.exp(center), low: Math.exp(low), high: Math.exp(high) };
 }
+
+/** How steeply points rise, by least squares; 0 if they say nothing of it. */
+export function slope(points: readonly (readonly [x: number, y: number])[]): number {
+  const centerX = mean(points.map(([x]) => x));
+  const centerY = mean(points.map(([, y]) => y));
+  const spread = points.reduce((total, [x]) => total + (x - centerX) ** 2, 0);
+  if (spread === 0) return 0;
+  return points.reduce((total, [x, y]) => total + (x - centerX) * (y - centerY), 0) / spread;
+}

@@ -24,6 +24,7 @@ interface Report {
   ): { ratio: Interval; noise: number; isWorse: boolean; isBetter: boolean };
   interval(values: readonly number[]): Interval;
   ratioInterval(values: readonly number[], against: readonly number[]): Interval;
+  slope(points: readonly (readonly [x: number, y: number])[]): number;
 }
 
 const folder = join(ROOT, 'dist', 'perf', 'report');
@@ -71,5 +72,15 @@ describe.runIf(isBuilt)('the comparison of two builds', () => {
     expect(interval([7])).toEqual({ mean: 7, low: 7, high: 7 });
     const ratio = ratioInterval([20, 40], [10, 20]);
     for (const value of [ratio.mean, ratio.low, ratio.high]) expect(value).toBeCloseTo(2, 10);
+  });
+});
+
+describe.runIf(isBuilt)('the slope of points', () => {
+  it('is that of the nearest line, and nothing where there is none', async () => {
+    const { slope } = await load();
+    expect(slope([[1, 5], [2, 7], [4, 11]])).toBeCloseTo(2, 10); // prettier-ignore
+    expect(slope([[0, 1], [1, 0], [2, 2]])).toBeCloseTo(0.5, 10); // prettier-ignore
+    expect(slope([[3, 9]])).toBe(0);
+    expect(slope([])).toBe(0);
   });
 });

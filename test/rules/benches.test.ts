@@ -40,11 +40,13 @@ describe.runIf(isBuilt)('benches', () => {
     'put load on the gateway and on nginx',
     { timeout: 120_000 },
     async () => {
-      const args = [built('perf/run.ts'), '--smoke', '--only=http,rates,streams'];
+      const args = [built('perf/run.ts'), '--smoke', '--only=http,rates,streams,slow-reader,soak'];
       const { stdout } = await execute(process.execPath, args, { timeout: 110_000 });
       expect(stdout).toMatch(/CPU per request, sluice over nginx: \d/);
       expect(stdout).toMatch(/p99 at 200\/s, sluice over nginx: \d/);
       expect(stdout).toContain('streams open: 100');
+      expect(stdout).toContain('of them with a full socket, at most: 2');
+      expect(stdout).toMatch(/growth after 0 s \(least squares\): -?\d/);
     },
   );
 });
