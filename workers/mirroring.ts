@@ -5,6 +5,7 @@ import { checkMirroredParams, mirroredFields } from '../src/protocol/eras/mirror
 import { isUnambiguous } from '../src/protocol/jsonrpc/unambiguous.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestView } from './request-view.ts';
+import type { NameRoute } from './routing/name-route.ts';
 import type { Outgoing } from './upstream/outgoing.ts';
 import type { Upstream } from './upstream/upstream.ts';
 
@@ -27,11 +28,17 @@ export class Mirroring {
     exchange: Exchange,
     view: RequestView,
     upstream: Upstream,
-    tool: string,
+    route: NameRoute,
     upstreamEra: number,
     outgoing: Outgoing,
   ): MirroringProblem | null {
-    const mirrored = upstream.catalog.list('tools').byKey.get(tool)?.mirrored ?? null;
+    const tools = upstream.catalog.tools;
+    // What the list says of the tool is kept with its route as long as the list is the same.
+    if (route.toolList !== tools) {
+      route.toolList = tools;
+      route.mirrored = tools.byKey.get(route.own)?.mirrored ?? null;
+    }
+    const { mirrored } = route;
     if (mirrored === null) return null;
     const { argumentsStart: start, argumentsEnd: end } = view.peek;
     // What is compared must be what the server will read.

@@ -8,6 +8,7 @@ import {
   HEADER_MCP_PROTOCOL_VERSION,
   HEADER_OTHER,
 } from '../shared/header-code.ts';
+import { BytesView, ByteWords } from '../shared/byte-words.ts';
 import { OpenView } from '../shared/open-codec.ts';
 import { Classification } from '../src/protocol/eras/classification.ts';
 import { McpHeaders } from '../src/protocol/eras/mcp-headers.ts';
@@ -99,18 +100,21 @@ export class RequestView implements CredentialSpans {
     return mcpHeaders;
   }
 
+  readonly #views = new BytesView();
+
   /** Content-Type is application/json, with or without parameters (RFC 9110 §8.3.1). */
   isJson(): boolean {
     const { open } = this;
     if (!open.find(HEADER_CONTENT_TYPE)) return false;
     const end = open.valueEnd;
     const start = open.valueStart;
-    if (end - start < JSON_TYPE.length) return false;
-    for (let i = 0; i < JSON_TYPE.length; i += 1) {
-      if (((this.bytes[start + i] as number) | 0x20) !== ((JSON_TYPE[i] as number) | 0x20))
-        return false;
+    if (end - start < JSON_TYPE_BYTES) return false;
+    const view = this.#views.of(this.bytes);
+    // Four characters at a time, as if they were lower case.
+    for (let word = 0; word < JSON_TYPE.length; word += 1) {
+      if ((view.getInt32(start + 4 * word, true) | LOWER_CASE) !== JSON_TYPE[word]) return false;
     }
-    const next = start + JSON_TYPE.length;
+    const next = start + JSON_TYPE_BYTES;
     return next === end || this.bytes[next] === 0x3b || this.bytes[next] === 0x20;
   }
 
@@ -129,26 +133,27 @@ export class RequestView implements CredentialSpans {
     const { open, bytes } = this;
     if (!open.find(HEADER_ACCEPT)) return 0;
     const { valueStart: start, valueEnd: end } = open;
-    const last = this.#lastAccept;
-    if (end - start === last.length) {
-      let i = 0;
-      while (i < last.length && bytes[start + i] === last[i]) i += 1;
-      if (i === last.length) return this.#lastAccepted;
-    }
+    if (this.#lastAccept.equals(this.#views.of(bytes), start, end)) return this.#lastAccepted;
     const text = bytes.toString('latin1', start, end).toLowerCase();
     const isAny = text.includes('*/*');
-    this.#lastAccept = Buffer.from(bytes.subarray(start, end));
+    this.#lastAccept = new ByteWords(bytes.subarray(start, end));
     this.#lastAccepted =
       (isAny || text.includes('text/event-stream') ? ACCEPTS_EVENTS : 0) |
       (isAny || text.includes('application/json') ? ACCEPTS_JSON : 0);
     return this.#lastAccepted;
   }
-  #lastAccept: Buffer = EMPTY;
+  #lastAccept = new ByteWords(EMPTY);
   #lastAccepted = 0;
 }
 
 const ACCEPTS_EVENTS = 1;
 const ACCEPTS_JSON = 2;
-const JSON_TYPE = Buffer.from('application/json', 'latin1');
+const JSON_TYPE_BYTES = 16;
+/** `application/json` as words of four characters. */
+const JSON_TYPE = Int32Array.from([0, 4, 8, 12], (at) =>
+  Buffer.from('application/json', 'latin1').readInt32LE(at),
+);
+/** Sets the bit that tells small letters from capital ones; the slash has it. */
+const LOWER_CASE = 0x2020_2020;
 const AUTHORIZATION = Buffer.from('authorization', 'latin1');
 const EMPTY = Buffer.alloc(0);

@@ -12,12 +12,12 @@
  *
  * 12 of the 16 bytes are the last ones: a JWT's signature. Four stand in the middle, for opaque
  * tokens that all end alike. The comparison takes the same time wherever two tokens differ, so it tells
- * nobody how much of a secret was right. It goes by words of four bytes: for the 300 bytes of a usual
- * token that is half of what a call to memcmp costs from here, and a fifth of a loop over bytes.
+ * nobody how much of a secret was right.
  *
  * Full, the table drops an entry that was not asked for lately (second chance, 64 tries at most).
  */
 import { randomInt } from 'node:crypto';
+import { BytesView, ByteWords, viewOf } from '../../shared/byte-words.ts';
 import type { Principal } from './principal.ts';
 
 const BUCKETS_MIN = 256;
@@ -27,9 +27,7 @@ class TokenEntry {
   readonly probe: number;
   readonly source: number;
   readonly method: number;
-  readonly length: number;
-  /** The token, four bytes each; the last word overlaps the one before it if need be. */
-  readonly words: Int32Array;
+  readonly token: ByteWords;
   readonly principal: Principal;
   /** Wall time in ms. */
   readonly untilMs: number;
@@ -42,16 +40,14 @@ class TokenEntry {
     probe: number,
     source: number,
     method: number,
-    length: number,
-    words: Int32Array,
+    token: ByteWords,
     principal: Principal,
     untilMs: number,
   ) {
     this.probe = probe;
     this.source = source;
     this.method = method;
-    this.length = length;
-    this.words = words;
+    this.token = token;
     this.principal = principal;
     this.untilMs = untilMs;
     this.index = -1;
@@ -69,9 +65,7 @@ export class TokenCache {
   #hand: number;
   /** Index of the method that verified what `find` found last. */
   foundMethod: number;
-  /** Bytes that were looked into the last time, as words. */
-  #seen: Buffer;
-  #view: DataView;
+  readonly #views = new BytesView();
 
   /**
    * @param max entries at most; 0: nothing is remembered
@@ -84,8 +78,6 @@ export class TokenCache {
     this.#entries = [];
     this.#hand = 0;
     this.foundMethod = -1;
-    this.#seen = NO_BYTES;
-    this.#view = viewOf(NO_BYTES);
   }
 
   get size(): number {
@@ -100,11 +92,15 @@ export class TokenCache {
     end: number,
     nowWallMs: number,
   ): Principal | null {
-    const view = this.#viewOf(bytes);
+    const view = this.#views.of(bytes);
     const probe = this.#probe(source, view, start, end);
     let entry = this.#buckets[probe & (this.#buckets.length - 1)] ?? null;
     while (entry !== null) {
-      if (entry.probe === probe && entry.source === source && isSame(entry, view, start, end)) {
+      if (
+        entry.probe === probe &&
+        entry.source === source &&
+        entry.token.equals(view, start, end)
+      ) {
         if (nowWallMs >= entry.untilMs) {
           this.#remove(entry);
           return null;
@@ -123,11 +119,9 @@ export class TokenCache {
     if (this.#max === 0) return;
     if (this.#entries.length >= this.#max) this.#evict();
     if (this.#entries.length >= this.#buckets.length) this.#grow();
-    const { length } = token;
-    const view = viewOf(token);
-    const probe = this.#probe(source, view, 0, length);
-    const words = wordsOf(view, length);
-    const entry = new TokenEntry(probe, source, method, length, words, principal, untilMs);
+    const probe = this.#probe(source, viewOf(token), 0, token.length);
+    const words = new ByteWords(token);
+    const entry = new TokenEntry(probe, source, method, words, principal, untilMs);
     entry.index = this.#entries.length;
     this.#entries.push(entry);
     this.#link(entry);
@@ -138,17 +132,6 @@ export class TokenCache {
     this.#buckets = new Array<TokenEntry | null>(BUCKETS_MIN).fill(null);
     this.#entries = [];
     this.#hand = 0;
-  }
-
-  /** Requests lie in one ring nearly always: its view is kept. Other bytes live as long as their exchange. */
-  #viewOf(bytes: Buffer): DataView {
-    if (bytes === this.#seen) return this.#view;
-    const view = viewOf(bytes);
-    if (bytes.buffer instanceof SharedArrayBuffer) {
-      this.#seen = bytes;
-      this.#view = view;
-    }
-    return view;
   }
 
   #probe(source: number, view: DataView, start: number, end: number): number {
@@ -206,46 +189,6 @@ export class TokenCache {
   }
 }
 
-function viewOf(bytes: Buffer): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-}
-
-function wordsOf(view: DataView, length: number): Int32Array {
-  if (length < 4) return Int32Array.from({ length }, (_, at) => view.getUint8(at));
-  const words = new Int32Array(Math.ceil(length / 4));
-  for (let word = 0; word < words.length; word += 1) {
-    words[word] = view.getInt32(Math.min(word * 4, length - 4), true);
-  }
-  return words;
-}
-
-function isSame(entry: TokenEntry, view: DataView, start: number, end: number): boolean {
-  const { words, length } = entry;
-  if (length !== end - start) return false;
-  let difference = 0;
-  if (length < 4) {
-    for (let i = 0; i < length; i += 1) difference |= words[i]! ^ view.getUint8(start + i);
-    return difference === 0;
-  }
-  const whole = length >> 2;
-  let word = 0;
-  let at = start;
-  // Four at a time: the loop itself costs as much as a word.
-  for (; word + 4 <= whole; word += 4) {
-    difference |=
-      (words[word]! ^ view.getInt32(at, true)) |
-      (words[word + 1]! ^ view.getInt32(at + 4, true)) |
-      (words[word + 2]! ^ view.getInt32(at + 8, true)) |
-      (words[word + 3]! ^ view.getInt32(at + 12, true));
-    at += 16;
-  }
-  for (; word < words.length; word += 1) {
-    difference |= words[word]! ^ view.getInt32(Math.min(at, end - 4), true);
-    at += 4;
-  }
-  return difference === 0;
-}
-
 /** One step of murmur3's body and end: cheap, and every bit of the word reaches the low bits. */
 function mix(hash: number, word: number): number {
   let mixed = Math.imul(hash ^ word, 0xcc9e_2d51);
@@ -253,5 +196,3 @@ function mix(hash: number, word: number): number {
   mixed = Math.imul(mixed, 0x1b87_3593);
   return mixed ^ (mixed >>> 13);
 }
-
-const NO_BYTES = Buffer.alloc(0);

@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import type { RateLimitTool } from '../../shared/rate-limit-table.ts';
 import type { PlanUpstream } from '../../src/config/plan.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
+import type { MirroredParam } from '../../src/protocol/eras/mirrored-param.ts';
 import type { LimitsByMethod } from '../policy/plan-limits.ts';
+import type { CatalogList } from '../upstream/catalog.ts';
 
 /** What a routed name is: picks the routes that apply and the list it would stand in. */
 export const NAME_TOOL = 1;
@@ -37,6 +39,9 @@ export class NameRoute {
   /** Filled by the first call that is limited. */
   limitTool: RateLimitTool | null;
   limits: LimitsByMethod | null;
+  /** Arguments mirrored in headers, as `toolList` said when a call looked last. */
+  toolList: CatalogList | null;
+  mirrored: readonly MirroredParam[] | null;
 
   constructor(
     kind: NameKind,
@@ -61,5 +66,7 @@ export class NameRoute {
     this.limitHigh = digest.readInt32LE(4);
     this.limitTool = null;
     this.limits = null;
+    this.toolList = null;
+    this.mirrored = null;
   }
 }

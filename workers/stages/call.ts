@@ -73,7 +73,7 @@ export class Call implements Stage {
     outgoing.of(exchange, record, route, era);
     outgoing.timeoutMs = upstream.plan.requestTimeoutMs;
     if (record.methodId === METHOD_TOOLS_CALL) {
-      const problem = mirroring.apply(exchange, view, upstream, route.own, era, outgoing);
+      const problem = mirroring.apply(exchange, view, upstream, route, era, outgoing);
       if (problem !== null) return this.#refuseMirrored(exchange, problem);
     }
     if (era !== exchange.era) counters.add(COUNTERS.BRIDGED.id);

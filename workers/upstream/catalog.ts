@@ -40,6 +40,8 @@ export class Catalog {
   readonly #lists = new Map<CatalogKind, CatalogList>();
   /** Grows with every change; sums of versions tell whether something built from catalogs is stale. */
   version = 0;
+  /** `list('tools')`: what every call looks at. */
+  tools: CatalogList = EMPTY_LIST;
 
   list(kind: CatalogKind): CatalogList {
     return this.#lists.get(kind) ?? EMPTY_LIST;
@@ -51,6 +53,7 @@ export class Catalog {
 
   put(kind: CatalogKind, list: CatalogList): void {
     this.#lists.set(kind, list);
+    if (kind === 'tools') this.tools = list;
     this.version += 1;
   }
 }

@@ -1,0 +1,75 @@
+/**
+ * Bytes compared by words of four. A loop over single bytes costs about one nanosecond each in this
+ * engine, and a call into the platform 150 before it looks at the first one; through a `DataView` four
+ * bytes cost as much as one.
+ */
+
+/** A view of the bytes that messages lie in. Those of a ring, where nearly all do, are viewed once. */
+export class BytesView {
+  #bytes: Uint8Array = NO_BYTES;
+  #view: DataView = viewOf(NO_BYTES);
+
+  of(bytes: Uint8Array): DataView {
+    if (bytes === this.#bytes) return this.#view;
+    const view = viewOf(bytes);
+    // Other bytes live as long as their message, so nothing here may keep them.
+    if (bytes.buffer instanceof SharedArrayBuffer) {
+      this.#bytes = bytes;
+      this.#view = view;
+    }
+    return view;
+  }
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** A byte string to compare others with, always to the end: how much was equal cannot be told by the time. */
+export class ByteWords {
+  readonly length: number;
+  /** Four bytes each, the last ones overlapping those before if need be; below four bytes, single bytes. */
+  readonly #words: Int32Array;
+
+  constructor(bytes: Uint8Array) {
+    const { length } = bytes;
+    const view = viewOf(bytes);
+    this.length = length;
+    this.#words = length < 4 ? Int32Array.from(bytes) : new Int32Array(Math.ceil(length / 4));
+    if (length < 4) return;
+    for (let word = 0; word < this.#words.length; word += 1) {
+      this.#words[word] = view.getInt32(Math.min(word * 4, length - 4), true);
+    }
+  }
+
+  /** Whether these bytes are those of the view from `start` to `end`. */
+  equals(view: DataView, start: number, end: number): boolean {
+    const words = this.#words;
+    const { length } = this;
+    if (length !== end - start) return false;
+    let difference = 0;
+    if (length < 4) {
+      for (let i = 0; i < length; i += 1) difference |= words[i]! ^ view.getUint8(start + i);
+      return difference === 0;
+    }
+    const whole = length >> 2;
+    let word = 0;
+    let at = start;
+    // Four at a time: the loop itself costs as much as a word.
+    for (; word + 4 <= whole; word += 4) {
+      difference |=
+        (words[word]! ^ view.getInt32(at, true)) |
+        (words[word + 1]! ^ view.getInt32(at + 4, true)) |
+        (words[word + 2]! ^ view.getInt32(at + 8, true)) |
+        (words[word + 3]! ^ view.getInt32(at + 12, true));
+      at += 16;
+    }
+    for (; word < words.length; word += 1) {
+      difference |= words[word]! ^ view.getInt32(Math.min(at, end - 4), true);
+      at += 4;
+    }
+    return difference === 0;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);

@@ -1,0 +1,54 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ByteWords, BytesView } from '../../shared/byte-words.ts';
+
+/** The bytes somewhere within others, in memory of a ring or of their own. */
+function placed(bytes: Uint8Array, at: number, isShared: boolean): Uint8Array {
+  const length = at + bytes.length + 5;
+  const place = new Uint8Array(isShared ? new SharedArrayBuffer(length) : new ArrayBuffer(length));
+  place.fill(0x2e);
+  place.set(bytes, at);
+  return place;
+}
+
+describe('bytes as words', () => {
+  it('are equal to the same bytes anywhere, and to nothing that differs in one byte', () => {
+    const lengths = fc.integer({ min: 0, max: 70 });
+    const ats = fc.integer({ min: 0, max: 9 });
+    fc.assert(
+      fc.property(
+        lengths,
+        ats,
+        fc.boolean(),
+        fc.integer({ min: 1, max: 255 }),
+        (n, at, is, bits) => {
+          const bytes = randomBytes(n);
+          const words = new ByteWords(bytes);
+          const place = placed(bytes, at, is);
+          const views = new BytesView();
+          const isSame = () => words.equals(views.of(place), at, at + n);
+          if (!isSame() || words.equals(views.of(place), at, at + n + 1)) return false;
+          for (let changed = at; changed < at + n; changed += 1) {
+            place[changed]! ^= bits;
+            if (isSame()) return false;
+            place[changed]! ^= bits;
+          }
+          return isSame();
+        },
+      ),
+    );
+  });
+
+  it('views a ring once, and other memory each time, so as not to keep it', () => {
+    const views = new BytesView();
+    const ring = new Uint8Array(new SharedArrayBuffer(8), 4);
+    const copy = Uint8Array.of(1, 2, 3, 4);
+    const seen = views.of(ring);
+    expect(views.of(copy).getUint8(3)).toBe(4);
+    expect(views.of(ring)).toBe(seen);
+    expect(views.of(copy)).not.toBe(views.of(copy));
+    ring[3] = 7;
+    expect(seen.getUint8(3)).toBe(7);
+  });
+});
