@@ -9,6 +9,7 @@ import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { ANSWERED, MAYBE, NOT_SENT } from '../../src/transport/http/http-client.ts';
 import type { HttpExecuted, HttpFailureKind } from '../../src/transport/http/http-client.ts';
 import type { ShardContext } from '../shard-context.ts';
+import { isCallId } from './call-id.ts';
 import { GIVEN_UP_BY_CLIENT } from './call.ts';
 import { cancelledText } from './cancelled.ts';
 import type { HttpUpstreamCall } from './http-call.ts';
@@ -32,6 +33,12 @@ export class HttpAnswers {
 
   /** One message of a call's answer. */
   onMessage(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number): void {
+    // Nearly always it is one message that needs no care, and then no closure either.
+    const only = this.#reader.readSingle(bytes, start, end);
+    if (only !== null) {
+      this.#deliver(call, bytes, start, end, only);
+      return;
+    }
     this.#reader.read(bytes, start, end, (message, from, to, peek) => {
       if (peek !== null) this.#deliver(call, message, from, to, peek);
       else {
@@ -113,7 +120,7 @@ export class HttpAnswers {
       listener.onServerRequest(call, bytes, start, end, peek);
       return;
     }
-    const isOurs = peek.idStart >= 0 && call.idToken.compare(bytes, peek.idStart, peek.idEnd) === 0;
+    const isOurs = peek.idStart >= 0 && isCallId(call.idToken, bytes, peek.idStart, peek.idEnd);
     // An error that could not name the request comes alone, as the only thing in its answer.
     const isAnonymous = peek.kind === KIND_ERROR && peek.idStart < 0;
     if (!isOurs && !isAnonymous) {

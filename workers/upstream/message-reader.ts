@@ -27,6 +27,14 @@ export type MessageVisitor = (
 export class MessageReader {
   readonly #peek = new Peek();
 
+  /** The record of bytes that are one message, to be used as they are; null where `read` is needed. */
+  readSingle(bytes: Buffer, start: number, end: number): Peek | null {
+    const record = this.#peek;
+    return peek(bytes, start, end, record) === PEEK_OK && record.kind !== KIND_BATCH
+      ? record
+      : null;
+  }
+
   read(bytes: Buffer, start: number, end: number, visit: MessageVisitor): void {
     const record = this.#peek;
     const verdict = peek(bytes, start, end, record);

@@ -21,7 +21,7 @@ import { childEnvironment } from '../../src/transport/stdio/child-environment.ts
 import { StdioProcess } from '../../src/transport/stdio/stdio-process.ts';
 import type { StdioProcessListener } from '../../src/transport/stdio/stdio-process.ts';
 import type { ShardContext } from '../shard-context.ts';
-import { callCounter } from './call-id.ts';
+import { callCounter, isCallId } from './call-id.ts';
 import type { CallListener } from './call.ts';
 import { GIVEN_UP_BY_CLIENT } from './call.ts';
 import { cancelledText } from './cancelled.ts';
@@ -356,7 +356,7 @@ export class StdioHost implements StdioProcessListener {
     if (start < 0) return null;
     const call = this.#pending.get(callCounter(bytes, start, end));
     // The counter alone is not enough: the prefix is what a stray id cannot have.
-    return call !== undefined && call.idToken.compare(bytes, start, end) === 0 ? call : null;
+    return call !== undefined && isCallId(call.idToken, bytes, start, end) ? call : null;
   }
 
   #callNamedIn(piece: Buffer): StdioCall | null {

@@ -66,6 +66,9 @@ const FAILURE_NAMES = [
   'aborted',
 ];
 
+/** A piece of a body is at most this long: what one read of a socket takes. */
+export const PIECE_BYTES_MAX: number = 64 * 1024;
+
 /** For log lines. */
 export function failureName(kind: HttpFailureKind): string {
   return FAILURE_NAMES[kind] ?? 'unknown';

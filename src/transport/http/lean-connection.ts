@@ -29,10 +29,12 @@ import { CALL_ANSWERED, CALL_ASSIGNED, CALL_ENDED, CALL_SENT, CallList } from '.
 import type { LeanCall } from './lean-call.ts';
 import type { SocketSource } from './lean-socket.ts';
 import type { RequestWriter } from './request-writer.ts';
-import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, ResponseHead } from './response-head.ts';
+import { HEAD_INCOMPLETE, HEAD_TOO_LARGE, type ResponseHead } from './response-head.ts';
 
 /** What a connection tells its client. Listeners of calls are called by the connection itself. */
 export interface ConnectionOwner {
+  /** One for all connections of the client: a head is parsed and used up within one call. */
+  readonly head: ResponseHead;
   readonly headerBytesMax: number;
   onConnected(connection: LeanConnection): void;
   /** A response ended. The connection has room, and is idle if `calls` is empty. */
@@ -52,9 +54,6 @@ const STEP_UNTIL_CLOSE = 3;
 
 /** 1xx responses to one call. 103 may repeat, 102 comes every few seconds at most. */
 const INTERIM_MAX = 64;
-
-/** One for the thread: a head is parsed and used up within one call (see `response-head.ts`). */
-const HEAD = new ResponseHead();
 
 export class LeanConnection {
   /** Connected at least once. */
@@ -268,7 +267,8 @@ export class LeanConnection {
 
   /** @returns where to go on; `end` where more must come, or where the connection was closed */
   #readHead(call: LeanCall, bytes: Buffer, start: number, end: number): number {
-    const after = HEAD.parse(bytes, start, end);
+    const { head } = this.#owner;
+    const after = head.parse(bytes, start, end);
     const isOver = (after < 0 ? end : after) - start > this.#owner.headerBytesMax;
     if (after < 0 || isOver) {
       if (after === HEAD_TOO_LARGE || (isOver && after >= HEAD_INCOMPLETE)) this.shut(TOO_LARGE);
@@ -277,14 +277,14 @@ export class LeanConnection {
       return end;
     }
     this.#parsedBytes = 0;
-    if (HEAD.status < 200) {
+    if (head.status < 200) {
       this.#interims += 1;
-      if (!isInterimSound() || this.#interims > INTERIM_MAX) this.shut(PROTOCOL);
+      if (!isInterimSound(head) || this.#interims > INTERIM_MAX) this.shut(PROTOCOL);
       return after;
     }
     this.#interims = 0;
-    this.#frameBody();
-    call.listener.onHead(HEAD.status, HEAD);
+    this.#frameBody(head);
+    call.listener.onHead(head.status, head);
     return after;
   }
 
@@ -294,27 +294,27 @@ export class LeanConnection {
   }
 
   /** RFC 9112 6.3: how the body ends, and whether the connection outlives it (9.3). */
-  #frameBody(): void {
-    this.#isLast = HEAD.hasClose || (HEAD.minorVersion === 0 && !HEAD.hasKeepAlive);
-    this.keepAliveSeconds = HEAD.keepAliveSeconds;
-    if (HEAD.status === 204 || HEAD.status === 304) {
+  #frameBody(head: ResponseHead): void {
+    this.#isLast = head.hasClose || (head.minorVersion === 0 && !head.hasKeepAlive);
+    this.keepAliveSeconds = head.keepAliveSeconds;
+    if (head.status === 204 || head.status === 304) {
       // These have no body whatever the fields say. A server that says otherwise may send one.
-      if (HEAD.status === 204 && (HEAD.isChunked || HEAD.contentLength > 0)) this.#isLast = true;
+      if (head.status === 204 && (head.isChunked || head.contentLength > 0)) this.#isLast = true;
       this.#step = STEP_LENGTH;
       this.#remaining = 0;
-    } else if (HEAD.isChunked) {
+    } else if (head.isChunked) {
       this.#step = STEP_CHUNKED;
       if (this.#chunks === null) this.#chunks = new ChunkDecoder(this.#owner.headerBytesMax);
       else this.#chunks.reset();
-    } else if (HEAD.contentLength >= 0) {
+    } else if (head.contentLength >= 0) {
       this.#step = STEP_LENGTH;
-      this.#remaining = HEAD.contentLength;
+      this.#remaining = head.contentLength;
     } else {
       this.#step = STEP_UNTIL_CLOSE;
       this.#isLast = true;
     }
     if (this.#isLast) this.isRetiring = true;
-    this.isStreaming = HEAD.contentType === CONTENT_EVENT_STREAM || this.#step === STEP_UNTIL_CLOSE;
+    this.isStreaming = head.contentType === CONTENT_EVENT_STREAM || this.#step === STEP_UNTIL_CLOSE;
   }
 
   #readBody(call: LeanCall, bytes: Buffer, start: number, end: number): number {
@@ -371,7 +371,7 @@ const EMPTY = Buffer.alloc(0);
  * 101 would end HTTP on this connection, and nobody asked for that. The others have no body and end
  * nothing (RFC 9110 15.2, RFC 9112 6.1); where the fields say otherwise, two readers would differ.
  */
-function isInterimSound(): boolean {
-  if (HEAD.status === 101 || HEAD.minorVersion === 0) return false;
-  return !HEAD.hasClose && !HEAD.isChunked && HEAD.contentLength < 0;
+function isInterimSound(head: ResponseHead): boolean {
+  if (head.status === 101 || head.minorVersion === 0) return false;
+  return !head.hasClose && !head.isChunked && head.contentLength < 0;
 }

@@ -47,12 +47,14 @@ import { LeanConnection, type ConnectionOwner } from './lean-connection.ts';
 import { SocketTarget } from './lean-socket.ts';
 import { FlushTurn } from './flush-turn.ts';
 import { RequestWriter } from './request-writer.ts';
+import { ResponseHead } from './response-head.ts';
 
 /** Long enough that an upstream which closes early costs little, short enough to recover from a restart. */
 const PIPELINING_STOP_MS = 600_000;
 
 export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
   readonly headerBytesMax: number;
+  readonly head = new ResponseHead();
   readonly #options: HttpClientOptions;
   readonly #clock: Clock;
   readonly #target: SocketTarget;

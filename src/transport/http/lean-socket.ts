@@ -6,7 +6,7 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
-import type { HttpTlsOptions } from './http-client.ts';
+import { PIECE_BYTES_MAX, type HttpTlsOptions } from './http-client.ts';
 
 export interface SocketEvents {
   /** Connected, and over TLS: the upstream's certificate was checked. */
@@ -21,16 +21,14 @@ export interface SocketEvents {
   onSocketClosed(): void;
 }
 
-/** What libuv asks for in one read. */
-const READ_BYTES = 64 * 1024;
 /** Finds a dead peer under a stream that is silent for hours. */
 const PROBE_DELAY_MS = 60_000;
 
 let sharedBuffer: Buffer | null = null;
 
 function readBuffer(): Buffer {
-  if (process.platform === 'win32') return Buffer.allocUnsafeSlow(READ_BYTES);
-  sharedBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
+  if (process.platform === 'win32') return Buffer.allocUnsafeSlow(PIECE_BYTES_MAX);
+  sharedBuffer ??= Buffer.allocUnsafeSlow(PIECE_BYTES_MAX);
   return sharedBuffer;
 }
 

@@ -1,8 +1,9 @@
 /**
  * Reads the head of a response, strictly (RFC 9112 3, 4, 5; RFC 9110 5).
  *
- * One object serves a whole thread: a head is parsed from one run of bytes in one call, and the next
+ * One object serves a whole client: a head is parsed from one run of bytes in one call, and the next
  * parse overwrites all of it. Whoever needs a value later takes it before it lets go of the thread.
+ * Its values are always those of the head in the memo, if there is one.
  *
  * Refused, because two readers could take it for two things: a bare CR or LF as line end, folded
  * lines, space before the colon, control bytes, repeated or malformed Content-Length,
@@ -16,6 +17,7 @@ import {
   type HttpContentType,
   type HttpHeadView,
 } from './http-client.ts';
+import { HeadMemo, LENGTH_DIGITS_MAX } from './head-memo.ts';
 import { equalsFold, FIELD_TOKEN, FIELD_VALUE } from './field-bytes.ts';
 
 /** The bytes are well formed so far, and more are needed. */
@@ -26,8 +28,6 @@ export const HEAD_TOO_LARGE = -3;
 
 /** Fields in one head: 16 KiB of the shortest real fields are fewer. */
 const FIELDS_MAX = 512;
-/** Digits of a Content-Length: the largest stays a safe integer. */
-const LENGTH_DIGITS_MAX = 15;
 /** Digits read of `Keep-Alive: timeout=`: up to some 11 days; more counts as that. */
 const TIMEOUT_DIGITS_MAX = 6;
 
@@ -67,7 +67,15 @@ export class ResponseHead implements HttpHeadView {
   keepAliveSeconds = -1;
 
   #bytes: Buffer;
+  /** Where the head lies in `#bytes`. */
+  #start = 0;
+  #end = 0;
+  /** -1: the head was recognised, its fields are not known one by one. */
   #fieldCount = 0;
+  /** The value of Content-Length in `#bytes`; -1 for no such field. */
+  #lengthStart = -1;
+  #lengthEnd = -1;
+  readonly #memo = new HeadMemo();
   /** Per field: start and end of the name, start and end of the value. */
   readonly #spans = new Int32Array(FIELDS_MAX * 4);
 
@@ -81,6 +89,24 @@ export class ResponseHead implements HttpHeadView {
    * @returns offset of the first byte after it, or one of the HEAD_ codes, all negative
    */
   parse(bytes: Buffer, start: number, end: number): number {
+    const known = this.#memo.match(bytes, start, end);
+    if (known > 0) {
+      this.contentLength = this.#memo.contentLength;
+      this.#bytes = bytes;
+      this.#start = start;
+      this.#end = known;
+      this.#fieldCount = -1;
+      return known;
+    }
+    const after = this.#read(bytes, start, end);
+    this.#start = start;
+    this.#end = after;
+    if (after > 0) this.#memo.note(bytes, start, after, this.#lengthStart, this.#lengthEnd);
+    else this.#memo.forget();
+    return after;
+  }
+
+  #read(bytes: Buffer, start: number, end: number): number {
     this.#reset(bytes);
     let at = this.#parseStatusLine(bytes, start, end);
     while (at > 0) {
@@ -95,6 +121,7 @@ export class ResponseHead implements HttpHeadView {
   }
 
   find(lowerCaseName: string): string | null {
+    if (this.#fieldCount < 0) this.#read(this.#bytes, this.#start, this.#end);
     const wanted = Buffer.from(lowerCaseName, 'latin1');
     const spans = this.#spans;
     let found: string | null = null;
@@ -118,6 +145,8 @@ export class ResponseHead implements HttpHeadView {
     this.keepAliveSeconds = -1;
     this.#bytes = bytes;
     this.#fieldCount = 0;
+    this.#lengthStart = -1;
+    this.#lengthEnd = -1;
   }
 
   /** `HTTP/1.1 200 OK`; the reason may be empty, and many servers then leave out its space as well. */
@@ -189,6 +218,8 @@ export class ResponseHead implements HttpHeadView {
         if (!equalsFold(bytes, start, nameEnd, CONTENT_LENGTH)) return true;
         if (this.contentLength >= 0) return false;
         this.contentLength = readLength(bytes, from, to);
+        this.#lengthStart = from;
+        this.#lengthEnd = to;
         return this.contentLength >= 0;
       case 17:
         if (!equalsFold(bytes, start, nameEnd, TRANSFER_ENCODING)) return true;

@@ -16,6 +16,7 @@ import {
   type SocketSource,
 } from '../../../src/transport/http/lean-socket.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
+import { ResponseHead } from '../../../src/transport/http/response-head.ts';
 import { RequestWriter } from '../../../src/transport/http/request-writer.ts';
 import { Bench, CHUNKED } from '../../support/http-bench.ts';
 import { ProbeListener, requestBytes } from '../../support/http-probe.ts';
@@ -74,6 +75,7 @@ describe('a connection that ends while its response is paused', () => {
     const connected = new Promise<LeanConnection>((resolve) => {
       const owner: ConnectionOwner = {
         headerBytesMax: 16_384,
+        head: new ResponseHead(),
         onConnected: resolve,
         onRoom: () => (rooms += 1),
         onAnswered: () => undefined,
