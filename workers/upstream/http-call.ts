@@ -11,6 +11,7 @@ import {
   CONTENT_JSON,
   MAYBE,
   NOT_SENT,
+  PIECE_BYTES_MAX,
   TIMEOUT,
   failureName,
 } from '../../src/transport/http/http-client.ts';
@@ -128,6 +129,11 @@ export class HttpUpstreamCall
       this.#isDispatched = true;
       this.#dispatchWhole(bytes, start, end);
       return true;
+    }
+    // What is announced to be too large to be held is passed on from its first byte.
+    if (this.#heldBytes === 0 && this.#expected > MESSAGE_HELD_BYTES && this.#isMessage()) {
+      this.#stream = this.listener?.onStreamBegin(this) ?? null;
+      if (this.#stream !== null) return this.#pass(bytes, start, end);
     }
     return this.#hold(bytes, start, end);
   }
@@ -352,7 +358,14 @@ export class HttpUpstreamCall
       this.#endPassing();
       return true;
     }
-    return this.#isOpen;
+    if (!this.#isOpen) return false;
+    const { exchange } = this;
+    if (exchange === null || exchange.clientGone) return true;
+    // Stops before a piece may exceed the credit and would have to be copied to wait for more. More
+    // comes by the half window; a small one says that the client is slow, and then one piece waits.
+    const isOpen = exchange.credit >= PIECE_BYTES_MAX;
+    if (!isOpen) this.#upstream.onOutOfCredit();
+    return isOpen;
   }
 
   /** What the response stream lets through. */

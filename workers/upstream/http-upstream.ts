@@ -286,6 +286,10 @@ export class HttpUpstream extends Upstream {
     this.#answers.onFailure(call, kind, executed);
   }
 
+  onOutOfCredit(): void {
+    this.shard.counters.add(COUNTERS.CREDIT_STALLS.id);
+  }
+
   onGiveUp(call: HttpUpstreamCall, reason: number): void {
     this.#answers.onGiveUp(call, reason);
   }
