@@ -65,8 +65,8 @@ export function writeHeaderLatin1(
   return valueAt + length;
 }
 
-/** Writes all but the value. Returns where the value goes, or -1. */
-function writeFieldStart(
+/** Writes all but the value. Returns where the value goes, or -1 as for `writeHeader`. */
+export function writeFieldStart(
   bytes: Uint8Array,
   at: number,
   code: number,

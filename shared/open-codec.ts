@@ -4,7 +4,7 @@
  *   0 u8  method (OPEN_POST …)                 1 u8  listener (0 = main)
  *   2 u16 endpoint index in the plan           4 u32 plan number
  *   8 u32 deadline, ms from arrival (0 = plan) 12 i32 arrival, monotonic microseconds, low 32 bits
- *  16 u8  peer address family (4 | 6)          17 u8  flags (bit 0: client certificate)
+ *  16 u8  peer address family (4 | 6, 0: none) 17 u8  flags (bit 0: client certificate)
  *  18 u16 number of header fields              20 u32 bytes of the header block
  *  24 16  peer address (IPv4 in the first 4)   40 …   header block, then (part of) the body
  *
@@ -38,7 +38,7 @@ export class OpenHead {
   deadlineMs = 0;
   /** Monotonic microseconds; only the low 32 bits travel. */
   arrivalUs = 0;
-  /** 4 or 6; 0 when the listener has no addresses. */
+  /** 4 or 6; 0 when the listener has no addresses, or no part of the plan asks for this one. */
   peerFamily = 0;
   flags = 0;
   headerCount = 0;

@@ -24,6 +24,7 @@ import type { Plan } from '../config/plan.ts';
 import { callStats } from '../observe/call-stats.ts';
 import { Scrape } from '../observe/scrape.ts';
 import type { EdgeGauges } from '../observe/scrape.ts';
+import { AcceptedCredentials } from './accepted-credentials.ts';
 import { BodyBudget } from './body-budget.ts';
 import { drain } from './drain.ts';
 import { logShardLine } from './edge-logger.ts';
@@ -87,6 +88,7 @@ export class Edge implements SupervisorHooks<unknown> {
   readonly #counters: CounterBlock;
   readonly #planCell: PlanCell;
   readonly #budget: BodyBudget;
+  readonly #accepted = new AcceptedCredentials();
   readonly #shards: readonly PumpedShard[];
   readonly #pump: ReplyPump;
   readonly #acceptor: HttpAcceptor;
@@ -126,6 +128,7 @@ export class Edge implements SupervisorHooks<unknown> {
       picker: new ShardPicker(this.#shards.map((shard) => shard.proxy)),
       shards: this.#shards,
       documents: (path) => this.#document(path),
+      accepted: this.#accepted,
     });
     this.#supervisor = this.#makeSupervisor(plan);
     this.#publisher = new PlanPublisher(this.#supervisor);
@@ -295,7 +298,8 @@ export class Edge implements SupervisorHooks<unknown> {
     const doorbell = new Doorbell(region, layout.doorbells[shardThread(layout, shard)]!);
     const proxy = new ShardProxy(shard, doorbell, this.#budget, this.#counters, layout.ringInBytes);
     const cells = new ExchangeCells(region, layout.exchangeCells[shard]!);
-    return new PumpedShard(proxy, new ReplyWriter(proxy, cells, this.#counters));
+    const writer = new ReplyWriter(proxy, cells, this.#counters, this.#accepted);
+    return new PumpedShard(proxy, writer);
   }
 
   #makeSupervisor(plan: Plan): ShardSupervisor<Plan, unknown> {

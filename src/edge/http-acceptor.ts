@@ -14,9 +14,10 @@ import { CANCEL_CLIENT_GONE } from '../../shared/frame-kind.ts';
 import { OPEN_DELETE, OPEN_GET, OPEN_POST } from '../../shared/open-codec.ts';
 import { writeU16, writeU32 } from '../../shared/little-endian.ts';
 import type { Plan } from '../config/plan.ts';
+import type { AcceptedCredentials } from './accepted-credentials.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { EdgeExchange } from './connection-table.ts';
-import { EdgeRules } from './edge-rules.ts';
+import { ADDRESS_ALWAYS, ADDRESS_FOR_NEW_CREDENTIALS, EdgeRules } from './edge-rules.ts';
 import { NO_HEADERS, replyFault } from './fault-reply.ts';
 import type { HttpExchange, HttpListener, HttpServerOptions } from './http-server.ts';
 import { BODY_OVER_SIZE, BODY_TAKEN, PendingRequest } from './pending-request.ts';
@@ -43,6 +44,7 @@ export interface AcceptorParts {
   readonly picker: ShardPicker;
   readonly shards: readonly PumpedShard[];
   readonly documents: DocumentSource;
+  readonly accepted: AcceptedCredentials;
 }
 
 const METHOD_OTHER = 0;
@@ -76,7 +78,8 @@ export class HttpAcceptor implements HttpListener {
 
   /** The request whose head is in `#head`, while its body is awaited; null once that is settled. */
   #headOwner: HttpExchange | null = null;
-  readonly #head = new RequestHead();
+  readonly #accepted: AcceptedCredentials;
+  readonly #head: RequestHead;
   #path = '';
   #method = METHOD_OTHER;
   #corsOrigin = '';
@@ -88,6 +91,8 @@ export class HttpAcceptor implements HttpListener {
     this.#picker = parts.picker;
     this.#shards = parts.shards;
     this.#documents = parts.documents;
+    this.#accepted = parts.accepted;
+    this.#head = new RequestHead(parts.accepted);
     this.#rules = new EdgeRules(parts.plan);
   }
 
@@ -109,7 +114,9 @@ export class HttpAcceptor implements HttpListener {
 
   /** From now on requests are judged by this plan. Every shard must have it. */
   setPlan(plan: Plan): void {
+    this.#saveHead();
     this.#rules = new EdgeRules(plan);
+    this.#accepted.clear();
     this.#budget.setMax(plan.limits.bodyBudgetBytes);
   }
 
@@ -146,8 +153,8 @@ export class HttpAcceptor implements HttpListener {
     }
     const head = this.#head;
     const arrivalUs = (this.#clock.nowMs() * 1000) | 0;
-    const { planNumber, trustedProxies } = rules;
-    head.finish(exchange, this.#method, endpoint, planNumber, arrivalUs, trustedProxies);
+    head.finish(this.#method, endpoint, rules.planNumber, arrivalUs);
+    if (this.#isAddressNeeded()) head.addClient(exchange, rules.trustedProxies);
     if (this.#method !== OPEN_POST) {
       this.#open(exchange, head.bytes, head.end, EMPTY, false, 0, head.sessionId);
       return false;
@@ -192,6 +199,12 @@ export class HttpAcceptor implements HttpListener {
     exchange.state = undefined;
   }
 
+  #isAddressNeeded(): boolean {
+    const { addressUse } = this.#rules;
+    if (addressUse !== ADDRESS_FOR_NEW_CREDENTIALS) return addressUse === ADDRESS_ALWAYS;
+    return !this.#head.isAccepted;
+  }
+
   #checkHead(endpoint: number): FaultCode | null {
     const head = this.#head;
     const rules = this.#rules;
@@ -216,6 +229,8 @@ export class HttpAcceptor implements HttpListener {
     if (owner === null) return;
     this.#headOwner = null;
     const head = this.#head;
+    // A plan that needs the address may be in force once its body is there.
+    head.addClient(owner, this.#rules.trustedProxies);
     owner.state = new PendingRequest(
       head.bytes.slice(0, head.end),
       this.#path,
@@ -274,9 +289,17 @@ export class HttpAcceptor implements HttpListener {
       return false;
     }
     open.corsOrigin = this.#corsOrigin;
+    if (head === this.#head.bytes) this.#noteCredential(open);
     exchange.state = open;
     exchange.slot = open.slot;
     return true;
+  }
+
+  /** For whoever sees the answer. Only of a request whose head is still at hand, which is nearly every one. */
+  #noteCredential(open: EdgeExchange): void {
+    if (this.#rules.addressUse !== ADDRESS_FOR_NEW_CREDENTIALS) return;
+    open.credential = this.#head.credential;
+    open.isAccepted = this.#head.isAccepted;
   }
 
   /** The plan may have changed between head and body: shards are told that no new exchange names an old one. */

@@ -8,11 +8,13 @@
  *      +------------+-----------------------+
  *
  * Only fields that a shard needs get in: those with a request code, `mcp-param-*`, names the plan asks
- * for, and the Host, which the edge vouches for by writing it once it was checked. They carry visible ASCII, blanks and tabs alone (what RFC 9110 §5.5 recommends; MCP wraps
- * anything else in Base64), so that no two readers of them can disagree.
+ * for, and the Host, which the edge vouches for by writing it once it was checked. They
+ * carry visible ASCII, blanks and tabs alone (what RFC 9110 §5.5 recommends; MCP wraps anything else in
+ * Base64), so that no two readers of them can disagree.
  */
 import {
   HEADER_ACCEPT,
+  HEADER_AUTHORIZATION,
   HEADER_BAGGAGE,
   HEADER_CLIENT_CERT,
   HEADER_HOST,
@@ -23,13 +25,10 @@ import {
   headerCode,
 } from '../../shared/header-code.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
-import {
-  OPEN_HEAD_BYTES,
-  OpenHead,
-  writeHeaderLatin1,
-  writeOpenHead,
-} from '../../shared/open-codec.ts';
+import { OPEN_HEAD_BYTES, OpenHead, writeOpenHead } from '../../shared/open-codec.ts';
 import type { PlanAddressRange } from '../config/plan.ts';
+import type { AcceptedCredentials } from './accepted-credentials.ts';
+import { FieldBlock } from './field-block.ts';
 import type { HttpExchange } from './http-server.ts';
 import { ADDRESS_BYTES, resolveClient } from './peer-address.ts';
 
@@ -41,16 +40,20 @@ const SCRATCH_BYTES: number = OPEN_HEAD_BYTES + HEADER_BYTES_MAX;
 
 const PARAM_PREFIX = 'mcp-param-';
 const LETTER_M = 0x6d;
+const NO_ADDRESS = new Uint8Array(0);
 
 export class RequestHead {
   /** `bytes[0, end)` is the payload, once `finish` was called. */
-  readonly bytes = new Uint8Array(SCRATCH_BYTES);
-  end = OPEN_HEAD_BYTES;
+  readonly bytes: Uint8Array;
   /** A field that a shard needs was malformed or repeated. */
   isRefused = false;
   sessionId = '';
   origin = '';
   host = '';
+  /** Authorization, empty for none. */
+  credential = '';
+  /** A shard accepted that credential lately. */
+  isAccepted = false;
   /** X-Forwarded-For, several lines joined as RFC 9110 §5.3 says. */
   forwardedFor = '';
   /** Content-Length, -1 for none. */
@@ -58,24 +61,35 @@ export class RequestHead {
   /** Access-Control-Request-Method and -Headers of a preflight. */
   corsMethod = '';
   corsHeaders = '';
-  #count = 0;
+  readonly #block = new FieldBlock(OPEN_HEAD_BYTES, SCRATCH_BYTES);
   #seen = 0;
   #otherNames: string[] = [];
+  readonly #accepted: AcceptedCredentials;
   readonly #open = new OpenHead();
   readonly #peer = new Uint8Array(ADDRESS_BYTES);
 
+  constructor(accepted: AcceptedCredentials) {
+    this.#accepted = accepted;
+    this.bytes = this.#block.bytes;
+  }
+
+  get end(): number {
+    return this.#block.end;
+  }
+
   /** A new request begins. */
   reset(): void {
-    this.end = OPEN_HEAD_BYTES;
+    this.#block.reset();
     this.isRefused = false;
     this.sessionId = '';
     this.origin = '';
     this.host = '';
+    this.credential = '';
+    this.isAccepted = false;
     this.forwardedFor = '';
     this.contentLength = -1;
     this.corsMethod = '';
     this.corsHeaders = '';
-    this.#count = 0;
     this.#seen = 0;
     if (this.#otherNames.length > 0) this.#otherNames = [];
   }
@@ -96,29 +110,30 @@ export class RequestHead {
     else if (asked.length > 0 && asked.includes(name)) this.#addOther(name, value);
   }
 
-  /** All fields are there and were checked: writes the open head before them, with the client that trusted proxies name. */
-  finish(
-    exchange: HttpExchange,
-    method: number,
-    endpoint: number,
-    planNumber: number,
-    arrivalUs: number,
-    trustedProxies: readonly PlanAddressRange[],
-  ): void {
-    this.#write(HEADER_HOST, null, this.host);
+  /** All fields are there and were checked: writes the open head before them, without the client's address. */
+  finish(method: number, endpoint: number, planNumber: number, arrivalUs: number): void {
+    if (!this.#block.tryWrite(HEADER_HOST, this.host)) this.isRefused = true;
     const open = this.#open;
     open.method = method;
     open.endpoint = endpoint;
     open.planNumber = planNumber;
     open.arrivalUs = arrivalUs;
-    const peerFamily = exchange.peerFamily();
-    open.headerCount = this.#count;
-    open.headerBytes = this.end - OPEN_HEAD_BYTES;
+    open.peerFamily = 0;
+    open.headerCount = this.#block.count;
+    open.headerBytes = this.#block.end - OPEN_HEAD_BYTES;
+    writeOpenHead(this.bytes, 0, open, NO_ADDRESS);
+  }
+
+  /** After `finish`: the client's address, as trusted proxies name it, unless it is there already. */
+  addClient(exchange: HttpExchange, trustedProxies: readonly PlanAddressRange[]): void {
+    const open = this.#open;
+    if (open.peerFamily !== 0) return;
+    const family = exchange.peerFamily();
     exchange.peerBytes(this.#peer, 0);
     open.peerFamily =
       trustedProxies.length === 0
-        ? peerFamily
-        : resolveClient(trustedProxies, this.forwardedFor, peerFamily, this.#peer, 0);
+        ? family
+        : resolveClient(trustedProxies, this.forwardedFor, family, this.#peer, 0);
     writeOpenHead(this.bytes, 0, open, this.#peer);
   }
 
@@ -126,28 +141,28 @@ export class RequestHead {
     const bit = 1 << code;
     if ((this.#seen & bit) !== 0 && (REPEATABLE & bit) === 0) this.isRefused = true;
     this.#seen |= bit;
+    if (code === HEADER_AUTHORIZATION) {
+      this.#addCredential(value);
+      return;
+    }
     if (code === HEADER_MCP_SESSION_ID) this.sessionId = value;
     else if (code === HEADER_ORIGIN) this.origin = value;
-    this.#write(code, null, value);
+    if (!this.#block.tryWrite(code, value)) this.isRefused = true;
+  }
+
+  #addCredential(value: string): void {
+    this.credential = value;
+    this.isAccepted = this.#accepted.has(value);
+    const isWritten = this.isAccepted
+      ? this.#block.tryWriteChecked(HEADER_AUTHORIZATION, value)
+      : this.#block.tryWrite(HEADER_AUTHORIZATION, value);
+    if (!isWritten) this.isRefused = true;
   }
 
   #addOther(name: string, value: string): void {
     if (this.#otherNames.includes(name)) this.isRefused = true;
     this.#otherNames.push(name);
-    this.#write(HEADER_OTHER, name, value);
-  }
-
-  #write(code: number, name: string | null, value: string): void {
-    const next = writeHeaderLatin1(this.bytes, this.end, code, name, value);
-    if (next < 0) {
-      this.isRefused = true;
-      return;
-    }
-    for (let at = next - value.length; at < next; at += 1) {
-      if (this.bytes[at]! >= 0x80) this.isRefused = true;
-    }
-    this.end = next;
-    this.#count += 1;
+    if (!this.#block.tryWriteOther(HEADER_OTHER, name, value)) this.isRefused = true;
   }
 
   /** Fields that the edge itself reads. */

@@ -1,6 +1,6 @@
 /** What the edge decides from a request's head, over real sockets, rings and threads. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { Harness, sessionIdFor, testPlan } from './support/edge-harness.ts';
+import { ANY_LIMIT, Harness, sessionIdFor, testPlan } from './support/edge-harness.ts';
 import type { EchoResult } from './support/edge-harness.ts';
 
 let harness: Harness;
@@ -43,7 +43,7 @@ describe('a request', () => {
   });
 
   it('says which endpoint, method and plan it came under, and from where', async () => {
-    harness = await Harness.start();
+    harness = await Harness.start(testPlan({ rateLimits: [ANY_LIMIT] }));
     const math = await harness.result<EchoResult>('echo', {}, { path: '/mcp/math' });
     expect(math).toMatchObject({ endpoint: 1, method: 1, plan: 1, peer: '127.0.0.1' });
     // Without a body the fake shard echoes under no id.
@@ -55,7 +55,7 @@ describe('a request', () => {
 
   it('is told the client behind a trusted proxy', async () => {
     const range = { family: 4, bytes: [127, 0, 0, 0], prefixBits: 8 } as const;
-    harness = await Harness.start(testPlan({ trustedProxies: [range] }));
+    harness = await Harness.start(testPlan({ rateLimits: [ANY_LIMIT], trustedProxies: [range] }));
     const headers = { 'x-forwarded-for': '6.6.6.6, 203.0.113.9' };
     const { peer } = await harness.result<EchoResult>('echo', {}, { headers });
     expect(peer).toBe('203.0.113.9');

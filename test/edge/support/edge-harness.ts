@@ -2,7 +2,7 @@
 import { Agent, request } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
-import type { Plan, PlanUpstream } from '../../../src/config/plan.ts';
+import type { Plan, PlanRateLimit, PlanUpstream } from '../../../src/config/plan.ts';
 import { Edge } from '../../../src/edge/edge.ts';
 import type { EdgeOptions, ShardEvent } from '../../../src/edge/edge.ts';
 
@@ -63,6 +63,18 @@ export function testPlan(changes: Partial<Plan> = {}): Plan {
     ...changes,
   };
 }
+
+/** A rate limit: with it, the client's address is needed with each request. */
+export const ANY_LIMIT: PlanRateLimit = {
+  slot: 0,
+  per: 'client',
+  algorithm: 'fixedWindow',
+  requests: 1_000_000,
+  windowMs: 1000,
+  burst: 1_000_000,
+  match: null,
+  methods: null,
+};
 
 /** An upstream of this name: all the fake shard looks at. */
 export function upstreamNamed(name: string): PlanUpstream {

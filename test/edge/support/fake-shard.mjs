@@ -145,6 +145,10 @@ const METHODS = {
   size(exchange) {
     exchange.result({ bytes: exchange.bytes });
   },
+  /** Answers with this status. */
+  status(exchange, { status }) {
+    exchange.reply(status, Buffer.from('{}'));
+  },
   /** Generations it is joined with. */
   peers(exchange) {
     exchange.result({ joined: exchange.shard.peers });
