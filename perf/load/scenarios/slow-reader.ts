@@ -13,6 +13,8 @@ const SMOKE = { nothingMs: 100, slowlyMs: 200 };
 /** Before it counts, so that code and buffers that all share are there; few, so that not much is free. */
 const WARM_UPS = { times: 10, count: 2 };
 const LOOK_EVERY_MS = 50;
+/** For either part of it, on a machine that has other things to do. */
+const TIMEOUT_MS = 120_000;
 const GOAL_MEGABYTES = 1;
 const MEGABYTE = 1_048_576;
 
@@ -71,8 +73,11 @@ async function readers(
 ): Promise<{ readonly unread: Held; readonly all: Held }> {
   const child = await startSlowReaders(load);
   try {
-    const unread = await peaks(probe, child.said(/reading all/));
-    const all = await peaks(probe, child.said(new RegExp(`${load.count} complete, 0 failed`)));
+    const unread = await peaks(probe, child.said(/reading all/, TIMEOUT_MS));
+    const all = await peaks(
+      probe,
+      child.said(new RegExp(`${load.count} complete, 0 failed`), TIMEOUT_MS),
+    );
     return { unread, all };
   } finally {
     await child.stop();
