@@ -16,10 +16,15 @@ export interface Server {
 }
 
 /** The upstream, which is also the yardstick "direct". */
-export async function startStub(): Promise<Server> {
+export const startStub = (): Promise<Server> => startAnyStub();
+
+/** The same for those who take their time, at the cost of speed. */
+export const startPatientStub = (): Promise<Server> => startAnyStub('patient');
+
+async function startAnyStub(...kind: readonly string[]): Promise<Server> {
   const child = await Child.start({
     command: process.execPath,
-    args: [join(BUILT_FOLDER, 'stub.js')],
+    args: [join(BUILT_FOLDER, 'stub.js'), ...kind],
     ready: /stub on (\d+)/,
   });
   return {

@@ -1,7 +1,8 @@
 /**
  * The upstream of the measurements, a process of its own: an MCP server of 2026-07-28 that answers
  * from constants. On uWebSockets.js where that is installed, so that it costs less than what stands
- * before it; on node:http elsewhere. Prints `stub on PORT`.
+ * before it; on node:http elsewhere, and as `node stub.js patient`: uWebSockets.js drops a client that
+ * takes nothing for ten seconds. Prints `stub on PORT`.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
@@ -37,7 +38,7 @@ interface Uws {
   us_socket_local_port(token: unknown): number;
 }
 
-const uws = loadUws();
+const uws = process.argv[2] === 'patient' ? null : loadUws();
 if (uws === null) serveNode();
 else serveUws(uws);
 
