@@ -37,10 +37,13 @@ export const ASSUMED_LEGACY = REVISION_2025_03_26;
 export const SUPPORTED_MODERN: readonly string[] = ['2026-07-28'];
 
 const FIRST_MODERN = asciiBytes('2026-07-28');
+/** Tried first: most messages name it. */
+const NEWEST = REVISION_BYTES[LATEST_MODERN]!;
 const NAMES = new KeySet(['', ...REVISIONS]);
 
 /** The index of the revision named in `bytes[start, end)`, or REVISION_UNKNOWN. */
 export function revisionFromBytes(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start === NEWEST.length && equalsAt(bytes, start, NEWEST)) return LATEST_MODERN;
   return NAMES.find(bytes, start, end) - 1;
 }
 

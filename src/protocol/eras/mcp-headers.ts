@@ -46,7 +46,7 @@ export function trimEnd(bytes: Uint8Array, start: number, end: number): number {
   return end;
 }
 
-/** Whether two spans hold the same bytes. */
+/** Whether two spans hold the same bytes. Four in a turn: the turn costs as much as comparing one. */
 export function sameBytes(
   a: Uint8Array,
   aStart: number,
@@ -57,16 +57,29 @@ export function sameBytes(
 ): boolean {
   const length = aEnd - aStart;
   if (length !== bEnd - bStart) return false;
-  for (let i = 0; i < length; i += 1) {
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    const difference =
+      (a[aStart + i]! ^ b[bStart + i]!) |
+      (a[aStart + i + 1]! ^ b[bStart + i + 1]!) |
+      (a[aStart + i + 2]! ^ b[bStart + i + 2]!) |
+      (a[aStart + i + 3]! ^ b[bStart + i + 3]!);
+    if (difference !== 0) return false;
+  }
+  for (; i < length; i += 1) {
     if (a[aStart + i] !== b[bStart + i]) return false;
   }
   return true;
 }
 
-/** Whether the trimmed value is `=?base64?…?=`. The marker's letters count as they are. */
+/**
+ * Whether the trimmed value is `=?base64?…?=`. The marker's letters count as they are. The first byte
+ * alone settles it for nearly all values.
+ */
 export function isSentinel(bytes: Uint8Array, start: number, end: number): boolean {
   return (
     end - start >= SENTINEL_OPEN.length + SENTINEL_CLOSE.length &&
+    bytes[start] === 0x3d &&
     equalsAt(bytes, start, SENTINEL_OPEN) &&
     equalsAt(bytes, end - SENTINEL_CLOSE.length, SENTINEL_CLOSE)
   );

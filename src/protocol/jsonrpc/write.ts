@@ -5,8 +5,8 @@
  */
 import { asciiBytes } from './key-set.ts';
 
-/** Below this many bytes a loop is faster than setting up a block copy. */
-const LOOP_BYTES_MAX = 96;
+/** Up to so many bytes a loop, eight in a turn, is faster than setting up a block copy. */
+const LOOP_BYTES_MAX = 192;
 
 const HEX = asciiBytes('0123456789abcdef');
 
@@ -37,7 +37,18 @@ export function copyBytes(
   if (length > LOOP_BYTES_MAX) {
     out.set(source.subarray(start, end), at);
   } else {
-    for (let i = 0; i < length; i += 1) out[at + i] = source[start + i]!;
+    let i = 0;
+    for (; i + 8 <= length; i += 8) {
+      out[at + i] = source[start + i]!;
+      out[at + i + 1] = source[start + i + 1]!;
+      out[at + i + 2] = source[start + i + 2]!;
+      out[at + i + 3] = source[start + i + 3]!;
+      out[at + i + 4] = source[start + i + 4]!;
+      out[at + i + 5] = source[start + i + 5]!;
+      out[at + i + 6] = source[start + i + 6]!;
+      out[at + i + 7] = source[start + i + 7]!;
+    }
+    for (; i < length; i += 1) out[at + i] = source[start + i]!;
   }
   return at + length;
 }

@@ -8,6 +8,7 @@ import {
 } from '../../../src/protocol/jsonrpc/fault-response.ts';
 import {
   callBytes,
+  copyBytes,
   errorBytes,
   resultBytes,
   stringToken,
@@ -96,6 +97,19 @@ describe('the message writers', () => {
         },
       ),
     );
+  });
+});
+
+describe('a copy', () => {
+  it('has all bytes of the span and leaves those around it alone, at any length', () => {
+    const source = Buffer.from(Array.from({ length: 512 }, (_, index) => (index * 7 + 1) & 0xff));
+    for (let length = 0; length <= 400; length += 1) {
+      const out = Buffer.alloc(420, 0xee);
+      expect(copyBytes(source, 5, 5 + length, out, 3)).toBe(3 + length);
+      expect(out.subarray(3, 3 + length)).toEqual(source.subarray(5, 5 + length));
+      expect(out.subarray(0, 3)).toEqual(Buffer.alloc(3, 0xee));
+      expect(out.subarray(3 + length)).toEqual(Buffer.alloc(417 - length, 0xee));
+    }
   });
 });
 
