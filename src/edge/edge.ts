@@ -335,6 +335,7 @@ export class Edge implements SupervisorHooks<unknown> {
       bodyTimeoutMs: timeouts.bodyTimeoutMs,
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       listener: this.#acceptor,
+      usualPaths: this.#plan.endpoints.map((endpoint) => endpoint.path),
       implementation: this.#options.serverImplementation ?? 'auto',
       ...this.#acceptor.serverCounts,
     };

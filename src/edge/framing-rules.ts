@@ -89,7 +89,7 @@ export class HeadFields {
 }
 
 /** The number that plain digits spell, -1 for anything else (RFC 9110 §8.6: 1*DIGIT). */
-function digitsValue(text: string): number {
+export function digitsValue(text: string): number {
   if (text.length === 0 || text.length > LENGTH_DIGITS_MAX) return -1;
   let value = 0;
   for (let at = 0; at < text.length; at += 1) {

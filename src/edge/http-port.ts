@@ -35,6 +35,8 @@ export interface HttpServerOptions {
   /** How long a connection without a request may stay. A request under way never counts as idle. */
   readonly idleTimeoutMs: number;
   readonly listener: HttpListener;
+  /** Paths that most requests name. Only a hint: every path is served alike. */
+  readonly usualPaths?: readonly string[];
   /** `auto` (the default) takes uWebSockets.js where it can be loaded and node:http elsewhere. */
   readonly implementation?: HttpImplementation | 'auto';
   /**

@@ -29,6 +29,7 @@ import { OPEN_HEAD_BYTES, OpenHead, writeOpenHead } from '../../shared/open-code
 import type { PlanAddressRange } from '../config/plan.ts';
 import type { AcceptedCredentials } from './accepted-credentials.ts';
 import { FieldBlock } from './field-block.ts';
+import { digitsValue } from './framing-rules.ts';
 import type { HttpExchange } from './http-server.ts';
 import { ADDRESS_BYTES, resolveClient } from './peer-address.ts';
 
@@ -172,7 +173,7 @@ export class RequestHead {
         if (name === 'host') this.host = value;
         return;
       case 14:
-        if (name === 'content-length') this.contentLength = declaredBytes(value);
+        if (name === 'content-length') this.contentLength = digitsValue(value);
         return;
       case 15:
         if (name !== 'x-forwarded-for') return;
@@ -187,10 +188,4 @@ export class RequestHead {
       default:
     }
   }
-}
-
-/** The server has checked the framing; anything but digits is a bug and counts as unknown. */
-function declaredBytes(value: string): number {
-  const bytes = Number(value);
-  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : -1;
 }

@@ -2,7 +2,7 @@
 
 export interface UwsResponse {
   /** Writes `HTTP/1.1 `, the text as it is, and a line end. Once per answer. */
-  writeStatus(status: string): UwsResponse;
+  writeStatus(status: Uint8Array | string): UwsResponse;
   /** Writes `name: value` and a line end as they are. */
   writeHeader(name: string, value: string): UwsResponse;
   /** A chunk. False: the socket is full (the chunk is kept and sent later). */
@@ -31,6 +31,8 @@ export interface UwsRequest {
 
 export interface UwsApp {
   any(pattern: string, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp;
+  /** Before `any`: requests with exactly this method and, without query, exactly this target. */
+  post(pattern: string, handler: (res: UwsResponse, req: UwsRequest) => void): UwsApp;
   /** Called with 1 for each connection that opens and -1 for each that closed. */
   filter(handler: (res: UwsResponse, change: number) => void): UwsApp;
   /** The token is falsy if it failed. */

@@ -30,6 +30,8 @@ const LINGER_TICKS = 4;
 /** Idle exchange objects kept: as many as run at once under load; more are left to the collector. */
 const POOL_MAX = 4096;
 const EMPTY = new Uint8Array(0);
+/** Without characters that mean something in a route of uWebSockets.js (`*`, `:`). */
+const PLAIN_PATH = /^(?:\/[\w.~-]+)+$/;
 
 interface LoadedModule {
   readonly uws: UwsModule;
@@ -100,6 +102,7 @@ class UwsServer implements HttpServer, UwsHost {
     this.bodyBytesMax = options.bodyBytesMax;
     this.#bodyTicks = Math.ceil(options.bodyTimeoutMs / SWEEP_MS) + 1;
     this.#app = uws.App();
+    for (const path of options.usualPaths ?? []) this.#addUsualPath(path);
     this.#app.any('/*', this.#onRequest);
     if (options.onConnection !== undefined) this.#app.filter(this.#onFilter);
   }
@@ -186,12 +189,20 @@ class UwsServer implements HttpServer, UwsHost {
     this.#head.add(name, value);
   };
 
+  /** A POST there comes with method and path known: two calls fewer, and no strings to compare. */
+  #addUsualPath(path: string): void {
+    if (!PLAIN_PATH.test(path)) return;
+    this.#app.post(path, (res, req) => this.#begin(res, req, 'POST', path));
+  }
+
   readonly #onRequest = (res: UwsResponse, req: UwsRequest): void => {
+    this.#begin(res, req, req.getCaseSensitiveMethod(), req.getUrl());
+  };
+
+  #begin(res: UwsResponse, req: UwsRequest, method: string, path: string): void {
     const head = this.#head;
     head.reset();
     req.forEach(this.#onField);
-    const method = req.getCaseSensitiveMethod();
-    const path = req.getUrl();
     const query = req.getQuery() ?? '';
     const targetLength = method.length + path.length + query.length;
     const refusal = head.refusal(targetLength, this.#options.headerBytesMax);
@@ -200,7 +211,7 @@ class UwsServer implements HttpServer, UwsHost {
     if (refusal === null) this.#serve(exchange, head, method, path, query);
     else this.#refuse(exchange, refusal);
     exchange.isCorked = false;
-  };
+  }
 
   #serve(
     exchange: UwsExchange,

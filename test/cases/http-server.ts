@@ -36,6 +36,7 @@ export class ServerBench {
       bodyTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
       listener: this.listener,
+      usualPaths: ['/mcp', '/mcp/math', '/a', '/with:colon', '/star/*'],
       implementation,
       onPipelinedDisconnect: () => (this.counts.pipelined += 1),
       onFramingRefused: () => (this.counts.framing += 1),
@@ -105,6 +106,27 @@ export function describeHttpServer(implementation: HttpImplementation): void {
       await socket.answers();
       const [request] = bench.listener.requests;
       expect(request).toMatchObject({ path: '//a/%2e%2E/../;x=1', query: 'y?z=%20' });
+    });
+
+    it('keeps a path that is only like a usual one', async () => {
+      const socket = await bench.connect();
+      const targets = [
+        '/mcp',
+        '/mcp?a',
+        '/mcp/',
+        '//mcp',
+        '/MCP',
+        '/%6dcp',
+        '/mcp;a',
+        '/mcp/math/x',
+      ];
+      targets.push('/mcp/./math', '/with:colon', '/with', '/withx', '/star/*', '/star/x', '/');
+      for (const [index, target] of targets.entries()) {
+        await socket.send(post(target, 'x'));
+        await socket.answers(index + 1);
+      }
+      const heard = bench.listener.requests.map(({ method, path }) => `${method} ${path}`);
+      expect(heard).toEqual(targets.map((target) => `POST ${target.split('?')[0]}`));
     });
 
     it('may use any method', async () => {

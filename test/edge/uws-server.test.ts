@@ -36,6 +36,19 @@ describe.runIf(whyNot === '')(`${title} alone`, () => {
     expect(bench.server.implementation).toBe('uws');
   });
 
+  it('tells a method as it was sent, also at a usual path', async () => {
+    const alone = new ServerBench();
+    await alone.start('uws');
+    const socket = await alone.connect();
+    for (const [index, method] of ['post', 'POST', 'Post', 'GET'].entries()) {
+      await socket.send(`${method} /mcp HTTP/1.1\r\nHost: a\r\n\r\n`);
+      await socket.answers(index + 1);
+    }
+    alone.stop();
+    const methods = alone.listener.requests.map((request) => request.method);
+    expect(methods).toEqual(['post', 'POST', 'Post', 'GET']);
+  });
+
   // Chunk sizes are read loosely below the port, so no other request may share the connection.
   it('answers a chunked request whole, then closes, whatever follows', async () => {
     await bench.start('uws');
