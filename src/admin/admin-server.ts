@@ -29,7 +29,8 @@ const HEADERS_TIMEOUT_MS = 5000;
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Longer than the usual 15 s between scrapes would hold connections for nothing. */
 const IDLE_TIMEOUT_MS = 5000;
-const CHECK_MS = 1000;
+/** How late the first two timeouts above may strike. Each look wakes an idle gateway. */
+const CHECK_MS = 5000;
 
 /** What the listener shows. */
 export interface AdminSource {
