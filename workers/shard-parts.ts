@@ -104,7 +104,7 @@ export class ShardParts {
     this.labels = new MetricLabels(
       memory.metrics,
       (slot, upstream, name) => post({ kind: 'label', slot, upstream, name }),
-      () => Math.round(clock.nowMs() * 1000) | 0,
+      () => Math.round(platformClock.nowMs() * 1000) | 0,
     );
     this.news = new NewsDesk(this, log);
     this.context = this.#makeContext(task, clock, log);
@@ -119,7 +119,7 @@ export class ShardParts {
     });
     this.settle = new Settle(this.replier, counters, this.deadlines, this.labels);
     this.relay = new RelayServer(this.context, this.peers, (slot) => this.upstreams.stdio(slot));
-    this.pipeline = buildPipeline(this, clock);
+    this.pipeline = buildPipeline(this, clock, platformClock);
   }
 
   async close(): Promise<void> {
@@ -171,14 +171,16 @@ function logFault(log: ShardLog, fault: FaultCode, detail: string): void {
 }
 
 /** The order of the stages. Whatever is cheap and refuses much comes early; each says why it is where it is. */
-function buildPipeline(parts: ShardParts, clock: Clock): Pipeline {
+function buildPipeline(parts: ShardParts, clock: Clock, platformClock: Clock): Pipeline {
   const { view, replier, edge, exchanges, counters, upstreams, labels } = parts;
   const waiter = new ListWaiter(parts.context, upstreams);
   const messages = new ClientMessages(replier, upstreams, counters, parts.deadlines, labels);
   const lists = new ListMerge((slot) => upstreams.catalog(slot));
   const mirroring = new Mirroring();
   const { desk, face, listens, settle } = parts;
-  const limiter = new RateLimiter(parts.memory.rateLimits, clock, counters);
+  // Shards share budgets, so their times must agree: one that is milliseconds behind sees a bucket that
+  // another shard has just used as emptier than it is, and refuses what there is room for.
+  const limiter = new RateLimiter(parts.memory.rateLimits, platformClock, counters);
   return new Pipeline(
     { view, replier, edge, exchanges, messages, counters },
     {

@@ -5,8 +5,9 @@ const FRAMES_PER_READING = 8;
 
 /**
  * A clock that can be held: while the shard reads its ring, the calls of a few frames happen at one time.
- * A call asks three times (is the token still good, its rate limits, its deadline), and each reading costs
- * 45 ns, of the wall clock 80. What is late by it is late by the work of eight calls at most.
+ * A call asks whether its token is still good and when it is due, and each reading costs 45 ns, of the wall
+ * clock 80. What is late by it is late by the work of eight calls at most. Not for what shards compare among
+ * each other, as rate limits.
  */
 export class TurnClock implements Clock {
   readonly #clock: Clock;
