@@ -108,7 +108,7 @@ export const COUNTERS = {
   CANCELLED: { id: 90, thread: 'shard', name: 'cancelled_total', unit: 'count', help: 'Exchanges cancelled before their answer.' },
   LISTS_MERGED: { id: 91, thread: 'shard', name: 'lists_merged_total', unit: 'count', help: 'Lists of several upstreams merged into one.' },
   LIST_UPSTREAMS_SKIPPED: { id: 92, thread: 'shard', name: 'list_upstreams_skipped_total', unit: 'count', help: 'Upstreams left out of a merged list because they were late or failed.' },
-  CREDIT_STALLS: { id: 93, thread: 'shard', name: 'credit_stalls_total', unit: 'count', help: 'Times an upstream was paused because its client reads slowly.' },
+  CREDIT_STALLS: { id: 93, thread: 'shard', name: 'credit_stalls_total', unit: 'count', help: 'Times an upstream was paused until its client had taken more: large results, slow readers.' },
   BRIDGED: { id: 94, thread: 'shard', name: 'bridged_total', unit: 'count', help: 'Calls whose client and upstream speak different eras.' },
 
   // Shard: sessions with clients.
