@@ -228,10 +228,13 @@ function storeTop(bytes: Uint8Array, member: number, start: number, end: number,
       out.paramsEnd = end;
       break;
     case TOP_RESULT:
+      // One that is no object is never entered, and the next reset has to clear it all the same.
+      out.touched |= 1 << LEVEL_RESULT;
       out.resultStart = start;
       out.resultEnd = end;
       break;
     default:
+      out.touched |= 1 << LEVEL_ERROR;
       out.errorStart = start;
       out.errorEnd = end;
   }

@@ -183,6 +183,9 @@ describe('peek', () => {
       call('{"name":"a","_meta":{"progressToken":1,"traceparent":"t"},"ref":{"name":"n"}}'),
       '{"jsonrpc":"2.0","id":1,"result":{"isError":true,"resultType":"x","_meta":{}}}',
       '{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"m","data":1}}',
+      '{"jsonrpc":"2.0","id":1,"result":["no object"]}',
+      '{"jsonrpc":"2.0","method":"x"}',
+      '{"jsonrpc":"2.0","id":1,"error":"no object"}',
       '{"jsonrpc":"2.0","method":"x"}',
     ];
     for (const text of texts) {
