@@ -25,7 +25,10 @@ import {
   INTENT_WORD,
   KEY_WORD,
   KEY_WORDS,
+  RECORDS_WORD,
   WAYS,
+  entryOfTag,
+  tagOfEntry,
   type RateLimitBank,
   type RateLimitShape,
 } from './rate-limit-descriptor.ts';
@@ -123,11 +126,16 @@ export class RateLimitKeys {
    * @param nowMs of the call, whole: budgets full by then may be evicted
    */
   find(bank: RateLimitBank, nowMs: number): number {
-    const hint = this.#hints[this.hash & (HINTS - 1)]!;
+    const hint = this.hintOf(this.hash);
     if (hint !== 0) return hint;
     const at = this.#findIn(bank, nowMs);
     if (at > 0) this.#hints[this.hash & (HINTS - 1)] = at;
     return at;
+  }
+
+  /** Where a hash led to the last time, 0: nowhere. */
+  hintOf(hash: number): number {
+    return this.#hints[hash & (HINTS - 1)]!;
   }
 
   hasKey(at: number): boolean {
@@ -291,7 +299,7 @@ export class RateLimitKeys {
   /** Frees an entry that is claimed by this shard. */
   #free(bank: RateLimitBank, at: number): void {
     const { words } = this;
-    Atomics.store(words, bank.tags + (at - bank.entries) / bank.entryWords, 0);
+    Atomics.store(words, tagOfEntry(bank, at), 0);
     Atomics.store(words, at, this.#next(Atomics.load(words, at), FREE));
     Atomics.store(words, this.#intent, 0);
   }
@@ -317,11 +325,11 @@ export class RateLimitKeys {
   }
 
   #entryAt(bank: RateLimitBank, place: number): number {
-    return bank.entries + (this.#tagAt(place) - bank.tags) * bank.entryWords;
+    return entryOfTag(bank, this.#tagAt(place));
   }
 
   #recordAt(bank: RateLimitBank, at: number, code: number): number {
-    return at + bank.records + (code - this.#activeCode) * bank.recordWords;
+    return at + RECORDS_WORD + (code - this.#activeCode) * bank.recordWords;
   }
 
   #codeOf(head: number): number {

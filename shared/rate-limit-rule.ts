@@ -46,6 +46,8 @@ export class RateLimitRule {
   readonly costParts: number;
   readonly depthMs: number;
   readonly depthParts: number;
+  /** Sliding window: a tick, an eighth to a quarter of the window, is 2 to the power of this in ms. */
+  readonly tickBits: number;
 
   constructor(settings: RateLimitSettings) {
     const { slot, algorithm, per, requests, windowMs, burst } = settings;
@@ -80,6 +82,7 @@ export class RateLimitRule {
     this.depthMs =
       burst * this.costMs + Math.floor(high / this.parts) * HALF + Math.floor(low / this.parts);
     this.depthParts = low % this.parts;
+    this.tickBits = 29 - Math.clz32(windowMs);
   }
 }
 

@@ -15,7 +15,8 @@
  *
  * A sliding window keeps its last `requests` stamps and judges by the oldest of them alone. Those that
  * are over stay for one window more: another thread may still be at work on a call with an earlier time,
- * for which they are not. After that they go, as 32 bits tell ages only up to 24 days. The stamps lie in
+ * for which they are not. After that they go with the first call of another tick, a fraction of a
+ * window, as 32 bits tell ages only up to 24 days; so none gets older than three windows. The stamps lie in
  * its ring, low 32 bits each, but for the last one. That one is in the record ("full at" less the
  * window), and whoever comes next writes it into the ring before it publishes a record of its own.
  * `docs/decisions/0008-rate-limits.md` has the proofs.
@@ -143,7 +144,11 @@ function takeSliding(step: RateLimitStep, rule: RateLimitRule): number {
   }
   // A stamp is over when it is at least this much older than the last one; negative once all are.
   const overMs = fullAt - floorMs;
-  used -= countOlder(step, (number - used) | 0, used, last, overMs + windowMs);
+  // Stamps that no call will ask for are dropped once a tick, or if room is wanted: to look for them at
+  // each call would read half a dozen cold lines of the ring.
+  if (used === rule.requests || (last ^ ceilMs) >> rule.tickBits !== 0) {
+    used -= countOlder(step, (number - used) | 0, used, last, overMs + windowMs);
+  }
   if (used === rule.requests) {
     const age = ageOf(step, (number - used) | 0, last);
     if (age < overMs) return overMs - age;

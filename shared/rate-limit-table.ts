@@ -10,7 +10,12 @@
  * One object per shard. A call works on nothing but it and the region: no allocation, no lock. A shard
  * that dies between two compare-exchanges has taken one unit each from some of the limits; nothing waits.
  */
-import { readRateLimits, type RateLimitBank } from './rate-limit-descriptor.ts';
+import {
+  RECORDS_WORD,
+  readRateLimits,
+  ringOfEntry,
+  type RateLimitBank,
+} from './rate-limit-descriptor.ts';
 import { RateLimitKeys } from './rate-limit-keys.ts';
 import type { RateLimitRule } from './rate-limit-rule.ts';
 import {
@@ -57,10 +62,11 @@ export class RateLimitTable {
   waitMs: number;
   readonly #keys: RateLimitKeys;
   readonly #step: RateLimitStep;
-  /** Per limit of this call: index of the head, the head seen, the head to be. */
+  /** Per limit of this call: index of the head, the head seen, the head to be, hash of the key. */
   readonly #at: Int32Array;
   readonly #seen: Int32Array;
   readonly #wanted: Int32Array;
+  readonly #hash: Int32Array;
   /** Of the call at hand. */
   #client: Uint32Array;
   #clientHash: number;
@@ -79,6 +85,7 @@ export class RateLimitTable {
     this.#at = new Int32Array(LIMITS_PER_CALL_MAX);
     this.#seen = new Int32Array(LIMITS_PER_CALL_MAX);
     this.#wanted = new Int32Array(LIMITS_PER_CALL_MAX);
+    this.#hash = new Int32Array(LIMITS_PER_CALL_MAX);
     this.#client = NO_CLIENT;
     this.#clientHash = 0;
     this.#tool = NO_TOOL;
@@ -115,6 +122,7 @@ export class RateLimitTable {
     this.#clientHash = this.#keys.hashWords(client[0]!, client[1]!);
     this.#tool = tool;
     const count = rules.length;
+    for (let index = 0; index < count; index += 1) this.#approach(index, rules[index]!);
     for (let index = 0; index < count; index += 1) {
       const verdict = this.#look(index, rules[index]!);
       if (verdict !== LIMIT_TAKEN) return verdict;
@@ -127,6 +135,25 @@ export class RateLimitTable {
       }
     }
     return LIMIT_TAKEN;
+  }
+
+  /**
+   * Reads a word of the entry that will be looked at. Entries of clients that come now and then are in no
+   * near cache; this way the processor fetches all of them at once. The looks would wait for one after the
+   * other, as that of a sliding window has an atomic operation in it, which no later read passes.
+   * The word itself is of no use: `#look` reads the head in order and notes it.
+   */
+  #approach(index: number, rule: RateLimitRule): void {
+    const hash = this.#hashOf(rule);
+    this.#hash[index] = hash;
+    this.#seen[index] = this.#step.words[this.#keys.hintOf(hash)]!;
+  }
+
+  #hashOf(rule: RateLimitRule): number {
+    let hash = Math.imul(rule.word, 0x9e37_79b1);
+    if (rule.usesClient) hash ^= this.#clientHash;
+    if (rule.usesTool) hash = (hash + Math.imul(this.#tool.hash, 0x85eb_ca77)) | 0;
+    return hash ^ (hash >>> 15);
   }
 
   /** Puts a prepared record into force. */
@@ -149,7 +176,7 @@ export class RateLimitTable {
     const keys = this.#keys;
     const step = this.#step;
     const bank = keys.banks[rule.bank]!;
-    this.#aim(rule);
+    this.#aim(index, rule);
     for (let race = 0; race < RACES_MAX; race += 1) {
       const at = keys.find(bank, step.time[0]!);
       if (at < 0) return this.#refuse(index, LIMIT_NO_ROOM, NO_ROOM_WAIT_MS);
@@ -169,7 +196,7 @@ export class RateLimitTable {
   }
 
   /** The key of a rule for this call. */
-  #aim(rule: RateLimitRule): void {
+  #aim(index: number, rule: RateLimitRule): void {
     const keys = this.#keys;
     const { key } = keys;
     const { usesClient, usesTool } = rule;
@@ -179,10 +206,7 @@ export class RateLimitTable {
     key[2] = usesClient ? this.#client[1]! : 0;
     key[3] = usesTool ? tool.low : 0;
     key[4] = usesTool ? tool.high : 0;
-    let hash = Math.imul(rule.word, 0x9e37_79b1);
-    if (usesClient) hash ^= this.#clientHash;
-    if (usesTool) hash = (hash + Math.imul(tool.hash, 0x85eb_ca77)) | 0;
-    keys.hash = hash ^ (hash >>> 15);
+    keys.hash = this.#hash[index]!;
   }
 
   /** Points the step at an entry. False: it is the key's no more. */
@@ -194,13 +218,13 @@ export class RateLimitTable {
       keys.dropHint();
       return false;
     }
-    const records = at + bank.records;
+    const records = at + RECORDS_WORD;
     step.at = at;
     step.head = head;
     step.from = records + keys.recordOf(head) * bank.recordWords;
     step.spare = keys.spareOf(head);
     step.to = records + step.spare * bank.recordWords;
-    step.ring = at + bank.ring;
+    step.ring = ringOfEntry(bank, at);
     step.mask = bank.stamps - 1;
     return true;
   }
@@ -211,10 +235,10 @@ export class RateLimitTable {
     const bank = keys.banks[rule.bank]!;
     const at = this.#at[index]!;
     const wanted = this.#wanted[index]!;
-    const record = at + bank.records + keys.recordOf(wanted) * bank.recordWords;
+    const record = at + RECORDS_WORD + keys.recordOf(wanted) * bank.recordWords;
     // Our own record: nobody else writes it, and it is not written again before this is over.
     const takenAt = readFullAt(step.words, record);
-    this.#aim(rule);
+    this.#aim(index, rule);
     for (let race = 0; race < RACES_MAX; race += 1) {
       if (!this.#load(bank, at)) return;
       const { head } = step;

@@ -3,10 +3,14 @@ import { describe, expect, it } from 'vitest';
 import {
   INTENT_WORD,
   KEY_WORD,
+  RECORDS_WORD,
   bankIndex,
+  entryOfTag,
   layoutRateLimits,
   rateLimitTableBytes,
   readRateLimits,
+  ringOfEntry,
+  tagOfEntry,
 } from '../../shared/rate-limit-descriptor.ts';
 import {
   LIMIT_NO_ROOM,
@@ -93,7 +97,7 @@ describe('a shard that died', () => {
 
   it('while it claimed an entry, leaves it to its next life', () => {
     const { opened, words, bank } = openTwo();
-    const at = bank.entries + 5 * bank.entryWords;
+    const at = entryOfTag(bank, bank.tags + 5);
     words[at] = (7 << 3) | 3; // version 7, claimed by shard 1 of 2
     words[bank.tags + 5] = 1234;
     words[INTENT_WORD + 1] = at;
@@ -128,10 +132,10 @@ describe('a shard that died', () => {
     const { opened, words, bank, table } = openTwo();
     table.take(rules, client(1), NO_TOOL, 0);
     const at = entryOf(words, bank, 0);
-    const index = (at - bank.entries) / bank.entryWords;
-    const twin = index % 16 === 15 ? index - 1 : index + 1;
-    const twinAt = bank.entries + twin * bank.entryWords;
-    words[bank.tags + twin] = words[bank.tags + index]!;
+    const tag = tagOfEntry(bank, at);
+    const twin = (tag - bank.tags) % 16 === 15 ? tag - 1 : tag + 1;
+    const twinAt = entryOfTag(bank, twin);
+    words[twin] = words[tag]!;
     for (let word = KEY_WORD; word < KEY_WORD + 5; word += 1)
       words[twinAt + word] = words[at + word]!;
     words[at] = (50 << 3) | 1;
@@ -183,10 +187,38 @@ describe('the memory', () => {
     for (const bank of banks) {
       expect(bank.tags).toBeGreaterThanOrEqual(end);
       expect(bank.entries).toBe(bank.tags + bank.sets * 16);
-      expect(bank.records + 2 * 5 * bank.recordWords).toBeLessThanOrEqual(bank.ring);
-      expect(bank.ring + bank.stamps).toBe(bank.entryWords);
-      end = bank.entries + bank.sets * 16 * bank.entryWords;
+      expect(RECORDS_WORD + 2 * 5 * bank.recordWords).toBeLessThanOrEqual(bank.entryWords);
+      expect(bank.rings).toBe(bank.entries + bank.sets * 16 * bank.entryWords);
+      end = bank.rings + bank.sets * 16 * bank.stamps;
     }
     expect(words).toBe(end);
+  });
+
+  it('has one entry and one ring for each tag', () => {
+    for (const bank of layoutRateLimits(100, 5).banks) {
+      const entries = new Set<number>();
+      const rings = new Set<number>();
+      for (let tag = bank.tags; tag < bank.entries; tag += 1) {
+        const at = entryOfTag(bank, tag);
+        expect(tagOfEntry(bank, at)).toBe(tag);
+        expect(at >= bank.entries && at + bank.entryWords <= bank.rings).toBe(true);
+        entries.add(at);
+        rings.add(ringOfEntry(bank, at));
+      }
+      expect(entries.size).toBe(bank.sets * 16);
+      expect(rings.size).toBe(bank.stamps === 0 ? 1 : entries.size);
+    }
+  });
+
+  it('of keys that are few for the table lies close together', () => {
+    const opened = openLimits(65_536, 1);
+    takeEach(openTable(opened), [rule({})], 0, 2000, 0);
+    const { words, layout } = readRateLimits(opened.region, opened.offset);
+    const pages = new Set<number>();
+    const [bank] = layout.banks;
+    for (let at = bank!.entries; at < bank!.rings; at += bank!.entryWords) {
+      if (words[at] !== 0) pages.add(at >>> 10);
+    }
+    expect(pages.size).toBeLessThan(200);
   });
 });

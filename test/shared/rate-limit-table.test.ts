@@ -229,6 +229,16 @@ it('a clock that goes back gives nobody more, and takes nothing away', () => {
   }
 });
 
+it('a sliding window of a day forgets calls of last month', () => {
+  const table = openTable(openLimits(64, 1));
+  const day = 86_400_000;
+  const rules = [rule({ algorithm: 'slidingWindow', requests: 20, windowMs: day })];
+  const verdicts = Array.from({ length: 60 }, (_, call) =>
+    table.take(rules, client(1), NO_TOOL, call * 1.5 * day),
+  );
+  expect(verdicts).toEqual(new Array(60).fill(LIMIT_TAKEN));
+});
+
 it('a sliding window holds for calls whose thread read the clock before others did', () => {
   const calls = fc.array(fc.record({ on: fc.nat(400), back: fc.nat(900) }), {
     minLength: 2,
@@ -262,7 +272,8 @@ describe('a call that loses its last unit to another shard between look and take
     Object.defineProperty(copy, 0, {
       get: () => {
         reads += 1;
-        if (reads === 2) meanwhile();
+        // Read to approach it, to look at it, to take from it.
+        if (reads === 3) meanwhile();
         return rules[0];
       },
     });
