@@ -1,4 +1,5 @@
 import { ID_BYTES_MAX } from '../shared/limits.ts';
+import { copyBytes } from '../src/protocol/jsonrpc/write.ts';
 import type { Batch } from './batch.ts';
 import type { Principal } from './policy/principal.ts';
 import type { NameRoute } from './routing/name-route.ts';
@@ -17,8 +18,6 @@ export const REPLY_DONE = 3;
 
 /** Most ids are short; this many bytes are kept without an allocation. */
 const ID_KEPT_BYTES = 64;
-/** Up to this size a loop is the quickest copy. */
-const LOOP_BYTES_MAX = 48;
 
 /** Where a paused answer comes from; told when there is credit again. */
 export interface ReplySource {
@@ -147,10 +146,7 @@ export class Exchange {
     const length = end - start;
     if (length > ID_KEPT_BYTES) this.idBytes = Buffer.alloc(Math.min(length, ID_BYTES_MAX));
     else this.idBytes = this.#idKept;
-    const kept = this.idBytes;
-    // Nearly all ids are short, and a loop beats `copy`, which makes an object of what it copies.
-    if (length > LOOP_BYTES_MAX) bytes.copy(kept, 0, start, end);
-    else for (let i = 0; i < length; i += 1) kept[i] = bytes[start + i] as number;
+    copyBytes(bytes, start, end, this.idBytes, 0);
     this.idLength = length;
   }
 

@@ -154,7 +154,7 @@ export class Edge implements SupervisorHooks<unknown> {
       if (this.#stopping !== null) throw new Error('stopped while it started');
       return address;
     } catch (error) {
-      await this.#shutDown(0);
+      await this.#shutDown(START_FAILED_TIMEOUT_MS);
       throw error;
     }
   }
@@ -393,3 +393,5 @@ export class Edge implements SupervisorHooks<unknown> {
 }
 
 const STOP_TIMEOUT_MS = 5000;
+/** What shards get to end their child processes in order where the start fails, as at a port in use. */
+const START_FAILED_TIMEOUT_MS = 1000;
