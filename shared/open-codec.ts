@@ -25,7 +25,9 @@ export const OPEN_DELETE = 3;
 /** Bit of `flags`: the block has a client certificate field. */
 export const OPEN_FLAG_CLIENT_CERT = 1;
 
-const PEER_OFFSET = 24;
+/** Where family and address go in a head that was written without them. */
+export const OPEN_FAMILY_OFFSET = 16;
+export const OPEN_PEER_OFFSET = 24;
 const PEER_BYTES = 16;
 
 /** What `writeOpenHead` writes. Keep one and set its members anew for each message. */
@@ -64,12 +66,12 @@ export function writeOpenHead(
   writeU32(bytes, at + 4, head.planNumber);
   writeU32(bytes, at + 8, head.deadlineMs);
   writeU32(bytes, at + 12, head.arrivalUs);
-  bytes[at + 16] = head.peerFamily;
+  bytes[at + OPEN_FAMILY_OFFSET] = head.peerFamily;
   bytes[at + 17] = head.flags;
   writeU16(bytes, at + 18, head.headerCount);
   writeU32(bytes, at + 20, head.headerBytes);
   for (let index = 0; index < PEER_BYTES; index += 1) {
-    bytes[at + PEER_OFFSET + index] = index < peer.length ? peer[index]! : 0;
+    bytes[at + OPEN_PEER_OFFSET + index] = index < peer.length ? peer[index]! : 0;
   }
   return at + OPEN_HEAD_BYTES;
 }
@@ -102,7 +104,7 @@ export class OpenView extends HeaderFields {
     this.arrivalUs = readI32(bytes, start + 12);
     this.peerFamily = bytes[start + 16]!;
     this.flags = bytes[start + 17]!;
-    this.peerStart = start + PEER_OFFSET;
+    this.peerStart = start + OPEN_PEER_OFFSET;
     this.peerEnd = this.peerStart + (this.peerFamily === 4 ? 4 : this.peerFamily === 6 ? 16 : 0);
     const headerBytes = readU32(bytes, start + 20);
     const headersStart = start + OPEN_HEAD_BYTES;

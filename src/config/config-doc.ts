@@ -38,7 +38,7 @@ than \`/\`; \`{a,b}\` and \`[a-z]\` as usual; \`\\\` takes the next character as
 
 **Reload** on SIGHUP, and on change with \`reload.watch\`. Calls under way finish under the settings they began with.
 Upstreams whose settings did not change keep their connections and processes. A file with problems, or one that changes
-what needs a restart (\`listen.host\`, \`listen.port\`, \`shards\`, \`admin\`, \`limits.rateLimitKeysMax\`, \`limits.sessionsMax\`),
+what needs a restart (\`listen.host\`, \`listen.port\`, \`listen.server\`, \`shards\`, \`admin\`, \`limits.rateLimitKeysMax\`, \`limits.sessionsMax\`),
 changes nothing and is reported.
 
 **Without \`auth\`** the gateway is open and listens on loopback only. To listen elsewhere, add \`auth\`, or write \`auth: none\`

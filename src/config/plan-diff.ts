@@ -37,6 +37,7 @@ export function planDiff(before: Plan, after: Plan): PlanDiff {
 const FIXED: readonly (readonly [string, (plan: Plan) => string])[] = [
   ['listen.host', (plan) => plan.listen.host],
   ['listen.port', (plan) => String(plan.listen.port)],
+  ['listen.server', (plan) => plan.listen.server],
   ['shards', (plan) => String(plan.shards)],
   ['admin', (plan) => (plan.admin === null ? '' : `${plan.admin.host} ${plan.admin.port}`)],
   ['limits.rateLimitKeysMax', (plan) => String(plan.limits.rateLimitKeysMax)],

@@ -61,6 +61,8 @@ export interface PlanListen {
   readonly path: string;
   /** `host` is a loopback address or `localhost`. */
   readonly loopback: boolean;
+  /** Which HTTP server accepts clients. */
+  readonly server: 'auto' | 'lean' | 'uws' | 'node';
 }
 
 export interface PlanAdmin {

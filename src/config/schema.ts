@@ -44,6 +44,10 @@ const listenSchema = z.strictObject({
     .meta({
       description: 'Endpoint of all upstreams together; each upstream alone is at PATH/NAME.',
     }),
+  server: z.enum(['auto', 'lean', 'uws', 'node']).default('auto').meta({
+    description:
+      'What accepts clients: `lean` (our own, on node:net), `uws` (uWebSockets.js, must be installed), `node` (node:http), or the first of these that runs here.',
+  }),
 });
 
 const adminSchema = z.strictObject({

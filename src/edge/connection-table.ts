@@ -38,10 +38,6 @@ export class EdgeExchange {
   http: HttpExchange | null;
   /** The Origin to name in the answer's CORS fields; empty for none. */
   corsOrigin: string;
-  /** Its Authorization, if what becomes of that is to be remembered; else empty. */
-  credential: string;
-  /** It was remembered as accepted when the request came. */
-  isAccepted: boolean;
   /** JSON array of ids the shard told in an IDS frame (long ids and batches), or null. */
   ids: Uint8Array | null;
   /** They are a batch's: its answer is an array, even if there is one. */
@@ -76,8 +72,6 @@ export class EdgeExchange {
     this.phase = PHASE_FREE;
     this.http = null;
     this.corsOrigin = '';
-    this.credential = '';
-    this.isAccepted = false;
     this.ids = null;
     this.isBatch = false;
     this.creditBytes = 0;
@@ -156,8 +150,6 @@ export class ConnectionTable {
     exchange.phase = PHASE_FREE;
     exchange.http = null;
     exchange.corsOrigin = '';
-    exchange.credential = '';
-    exchange.isAccepted = false;
     exchange.ids = null;
     exchange.isBatch = false;
     exchange.creditBytes = 0;

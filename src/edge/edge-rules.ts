@@ -6,19 +6,13 @@ import { OriginRules } from './origin-rules.ts';
 
 const PLAN_NUMBER_OFFSET = 4;
 
-/** Nobody asks for it. */
-export const ADDRESS_UNUSED = 0;
-/** To count wrong credentials: not needed with one that was accepted lately. */
-export const ADDRESS_FOR_NEW_CREDENTIALS = 1;
-export const ADDRESS_ALWAYS = 2;
-
 export class EdgeRules {
   readonly planNumber: number;
   readonly bodyBytesMax: number;
   readonly askedHeaders: readonly string[];
   readonly trustedProxies: readonly PlanAddressRange[];
-  /** When a shard needs the client's address: ADDRESS_UNUSED … */
-  readonly addressUse: number;
+  /** Whether a shard could ask for the client's address. */
+  readonly needsAddress: boolean;
   readonly #origins: OriginRules;
   readonly #mainPath: string;
   readonly #endpoints: ReadonlyMap<string, number>;
@@ -29,7 +23,7 @@ export class EdgeRules {
     this.bodyBytesMax = plan.limits.bodyBytesMax;
     this.askedHeaders = plan.askedHeaders;
     this.trustedProxies = plan.trustedProxies;
-    this.addressUse = addressUse(plan);
+    this.needsAddress = needsAddress(plan);
     this.#origins = new OriginRules({
       listenHost: plan.listen.host,
       isLoopback: plan.listen.loopback,
@@ -69,14 +63,8 @@ export class EdgeRules {
 }
 
 /** A shard looks at addresses to limit callers without a name and to count wrong credentials. */
-function addressUse(plan: Plan): number {
-  const { mode, required, methods } = plan.auth;
-  const isNamed = mode === 'methods' && required;
-  if (!isNamed && hasLimits(plan)) return ADDRESS_ALWAYS;
-  if (mode !== 'methods') return ADDRESS_UNUSED;
-  // An accepted request with an API key says nothing about what else stood in its Authorization.
-  const isByToken = methods.every((method) => method.kind !== 'apiKey');
-  return isByToken ? ADDRESS_FOR_NEW_CREDENTIALS : ADDRESS_ALWAYS;
+function needsAddress(plan: Plan): boolean {
+  return plan.auth.mode === 'methods' || hasLimits(plan);
 }
 
 function hasLimits(plan: Plan): boolean {

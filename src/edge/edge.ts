@@ -24,7 +24,6 @@ import type { Plan } from '../config/plan.ts';
 import { callStats } from '../observe/call-stats.ts';
 import { Scrape } from '../observe/scrape.ts';
 import type { EdgeGauges } from '../observe/scrape.ts';
-import { AcceptedCredentials } from './accepted-credentials.ts';
 import { BodyBudget } from './body-budget.ts';
 import { drain } from './drain.ts';
 import { logShardLine } from './edge-logger.ts';
@@ -64,7 +63,6 @@ export interface EdgeOptions {
   readonly logger: EdgeLogger;
   /** The built `workers/shard.js`. */
   readonly shardUrl?: URL;
-  readonly serverImplementation?: HttpServerOptions['implementation'];
   readonly clock?: Clock;
   /** Further tables in the region, and ring sizes. */
   readonly region?: Omit<RegionShape, 'shards'>;
@@ -88,7 +86,6 @@ export class Edge implements SupervisorHooks<unknown> {
   readonly #counters: CounterBlock;
   readonly #planCell: PlanCell;
   readonly #budget: BodyBudget;
-  readonly #accepted = new AcceptedCredentials();
   readonly #shards: readonly PumpedShard[];
   readonly #pump: ReplyPump;
   readonly #acceptor: HttpAcceptor;
@@ -128,7 +125,6 @@ export class Edge implements SupervisorHooks<unknown> {
       picker: new ShardPicker(this.#shards.map((shard) => shard.proxy)),
       shards: this.#shards,
       documents: (path) => this.#document(path),
-      accepted: this.#accepted,
     });
     this.#supervisor = this.#makeSupervisor(plan);
     this.#publisher = new PlanPublisher(this.#supervisor);
@@ -298,7 +294,7 @@ export class Edge implements SupervisorHooks<unknown> {
     const doorbell = new Doorbell(region, layout.doorbells[shardThread(layout, shard)]!);
     const proxy = new ShardProxy(shard, doorbell, this.#budget, this.#counters, layout.ringInBytes);
     const cells = new ExchangeCells(region, layout.exchangeCells[shard]!);
-    const writer = new ReplyWriter(proxy, cells, this.#counters, this.#accepted);
+    const writer = new ReplyWriter(proxy, cells, this.#counters);
     return new PumpedShard(proxy, writer);
   }
 
@@ -336,7 +332,7 @@ export class Edge implements SupervisorHooks<unknown> {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
       listener: this.#acceptor,
       usualPaths: this.#plan.endpoints.map((endpoint) => endpoint.path),
-      implementation: this.#options.serverImplementation ?? 'auto',
+      implementation: listen.server,
       ...this.#acceptor.serverCounts,
     };
   }

@@ -1,8 +1,9 @@
 /**
  * The header block of an OPEN payload while it is written: fields as `header-field.ts` lays them out,
  * one behind the other in a scratch block. Every value that gets in is visible ASCII, blanks and tabs
- * (RFC 9110 §5.5). Some 500 bytes go through here with each request, so there are three ways to write:
+ * (RFC 9110 §5.5). Some 500 bytes go through here with each request, so there are four ways to write:
  *
+ * - A value that is still in the bytes it came in is copied and checked four bytes at a time.
  * - A value equal to the last one under its code is copied as it was written then, unchecked: it is the
  *   same text. Clients send most of their fields unchanged.
  * - Another short one goes character by character.
@@ -11,6 +12,8 @@
 import { HEADER_CODES } from '../../shared/header-code.ts';
 import { HEADER_FIELD_BYTES, writeFieldStart } from '../../shared/header-field.ts';
 
+/** Bits that a byte of a word shows when it is no visible character; see `tryWriteBytes`. */
+const ODD_BITS = 0x8080_8080;
 /** Longest value that is kept for the next request. */
 const REPEATED_CHARS_MAX = 60;
 const REPEATED_BYTES: number = HEADER_FIELD_BYTES + REPEATED_CHARS_MAX;
@@ -30,6 +33,7 @@ export class FieldBlock {
   readonly #start: number;
   readonly #buffer: Buffer;
   readonly #words: Int32Array;
+  readonly #view: DataView;
   /** By code: the last short value, and its field as it was written. */
   readonly #repeated: string[] = new Array<string>(HEADER_CODES).fill('');
   readonly #repeatedFields = new Uint8Array(HEADER_CODES * REPEATED_BYTES);
@@ -41,6 +45,7 @@ export class FieldBlock {
     this.#start = start;
     this.#buffer = Buffer.from(this.bytes.buffer);
     this.#words = new Int32Array(this.bytes.buffer);
+    this.#view = new DataView(this.bytes.buffer);
   }
 
   /** A new block begins. */
@@ -58,12 +63,33 @@ export class FieldBlock {
     return true;
   }
 
-  /** The same for a value that was written and found good before. */
-  tryWriteChecked(code: number, value: string): boolean {
-    const valueAt = writeFieldStart(this.bytes, this.end, code, '', value.length);
+  /** The same for a value that lies in bytes. @param view over `source` */
+  tryWriteBytes(
+    code: number,
+    source: Uint8Array,
+    view: DataView,
+    start: number,
+    end: number,
+  ): boolean {
+    const valueAt = writeFieldStart(this.bytes, this.end, code, '', end - start);
     if (valueAt < 0) return false;
-    this.#buffer.write(value, valueAt, value.length, 'latin1');
-    this.#took(valueAt + value.length);
+    const to = this.#view;
+    let odd = 0;
+    let out = valueAt;
+    let at = start;
+    for (; at + 4 <= end; at += 4, out += 4) {
+      const word = view.getInt32(at, true);
+      odd |= oddBits(word);
+      to.setInt32(out, word, true);
+    }
+    for (; at < end; at += 1, out += 1) {
+      const byte = source[at]!;
+      odd |= oddBits(byte | 0x2020_2000);
+      this.bytes[out] = byte;
+    }
+    // A tab is odd as well, so what looks odd is looked at byte by byte.
+    if ((odd & ODD_BITS) !== 0 && !this.#areVisible(valueAt, out)) return false;
+    this.#took(out);
     return true;
   }
 
@@ -128,12 +154,10 @@ export class FieldBlock {
     const endWord = end >> 2;
     let odd = 0;
     for (let index = firstWord; index < endWord; index += 1) {
-      const word = words[index]!;
-      // The top bit of a byte: below 0x20, above 0x7f, 0x7f. A borrow or carry starts only at such a byte.
-      odd |= (word - 0x2020_2020) | word | (word + 0x0101_0101);
+      odd |= oddBits(words[index]!);
     }
     // A tab is odd as well, so what looks odd is looked at byte by byte.
-    if ((odd & 0x8080_8080) !== 0) return this.#areVisible(start, end);
+    if ((odd & ODD_BITS) !== 0) return this.#areVisible(start, end);
     return (
       this.#areVisible(start, Math.min(firstWord << 2, end)) &&
       this.#areVisible(Math.max(endWord << 2, start), end)
@@ -147,4 +171,9 @@ export class FieldBlock {
     }
     return true;
   }
+}
+
+/** The top bit of a byte: below 0x20, above 0x7f, 0x7f. A borrow or carry starts only at such a byte. */
+function oddBits(word: number): number {
+  return (word - 0x2020_2020) | word | (word + 0x0101_0101);
 }

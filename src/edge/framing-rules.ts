@@ -17,7 +17,7 @@ const FIELD_EXTRA_BYTES = 4;
 const LINE_EXTRA_BYTES = 12;
 
 /** 15 digits stay exact in a number. */
-const LENGTH_DIGITS_MAX = 15;
+export const LENGTH_DIGITS_MAX = 15;
 
 export class HeadFields {
   /** Lower case. Only the first `count` are of this request. */

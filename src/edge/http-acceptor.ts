@@ -14,16 +14,16 @@ import { CANCEL_CLIENT_GONE } from '../../shared/frame-kind.ts';
 import { OPEN_DELETE, OPEN_GET, OPEN_POST } from '../../shared/open-codec.ts';
 import { writeU16, writeU32 } from '../../shared/little-endian.ts';
 import type { Plan } from '../config/plan.ts';
-import type { AcceptedCredentials } from './accepted-credentials.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { EdgeExchange } from './connection-table.ts';
-import { ADDRESS_ALWAYS, ADDRESS_FOR_NEW_CREDENTIALS, EdgeRules } from './edge-rules.ts';
+import { EdgeRules } from './edge-rules.ts';
 import { NO_HEADERS, replyFault } from './fault-reply.ts';
 import type { HttpExchange, HttpListener, HttpServerOptions } from './http-server.ts';
 import { BODY_OVER_SIZE, BODY_TAKEN, PendingRequest } from './pending-request.ts';
 import { preflightHeaders, withCors } from './reply-headers.ts';
 import type { PumpedShard } from './reply-pump.ts';
 import { RequestHead } from './request-head.ts';
+import type { RequestParser } from './request-parser.ts';
 import type { ShardPicker } from './shard-picker.ts';
 
 /** A document the edge serves itself, such as health. */
@@ -44,7 +44,6 @@ export interface AcceptorParts {
   readonly picker: ShardPicker;
   readonly shards: readonly PumpedShard[];
   readonly documents: DocumentSource;
-  readonly accepted: AcceptedCredentials;
 }
 
 const METHOD_OTHER = 0;
@@ -78,8 +77,7 @@ export class HttpAcceptor implements HttpListener {
 
   /** The request whose head is in `#head`, while its body is awaited; null once that is settled. */
   #headOwner: HttpExchange | null = null;
-  readonly #accepted: AcceptedCredentials;
-  readonly #head: RequestHead;
+  readonly #head = new RequestHead();
   #path = '';
   #method = METHOD_OTHER;
   #corsOrigin = '';
@@ -91,8 +89,6 @@ export class HttpAcceptor implements HttpListener {
     this.#picker = parts.picker;
     this.#shards = parts.shards;
     this.#documents = parts.documents;
-    this.#accepted = parts.accepted;
-    this.#head = new RequestHead(parts.accepted);
     this.#rules = new EdgeRules(parts.plan);
   }
 
@@ -116,7 +112,6 @@ export class HttpAcceptor implements HttpListener {
   setPlan(plan: Plan): void {
     this.#saveHead();
     this.#rules = new EdgeRules(plan);
-    this.#accepted.clear();
     this.#budget.setMax(plan.limits.bodyBudgetBytes);
   }
 
@@ -126,6 +121,16 @@ export class HttpAcceptor implements HttpListener {
   }
 
   onHead(_exchange: HttpExchange, method: string, path: string): void {
+    this.#beginHead(method, path);
+  }
+
+  onRawHead(exchange: HttpExchange, head: RequestParser): boolean {
+    this.#beginHead(head.method, head.path);
+    this.#head.addRaw(head, this.#rules.askedHeaders);
+    return this.onHeadEnd(exchange);
+  }
+
+  #beginHead(method: string, path: string): void {
     this.#saveHead();
     this.#counters.add(COUNTERS.REQUESTS.id);
     this.#head.reset();
@@ -154,7 +159,7 @@ export class HttpAcceptor implements HttpListener {
     const head = this.#head;
     const arrivalUs = (this.#clock.nowMs() * 1000) | 0;
     head.finish(this.#method, endpoint, rules.planNumber, arrivalUs);
-    if (this.#isAddressNeeded()) head.addClient(exchange, rules.trustedProxies);
+    if (rules.needsAddress) head.addClient(exchange, rules.trustedProxies);
     if (this.#method !== OPEN_POST) {
       this.#open(exchange, head.bytes, head.end, EMPTY, false, 0, head.sessionId);
       return false;
@@ -197,12 +202,6 @@ export class HttpAcceptor implements HttpListener {
     this.#counters.add(COUNTERS.EDGE_ABORTED.id);
     if (state instanceof PendingRequest) state.drop(this.#budget);
     exchange.state = undefined;
-  }
-
-  #isAddressNeeded(): boolean {
-    const { addressUse } = this.#rules;
-    if (addressUse !== ADDRESS_FOR_NEW_CREDENTIALS) return addressUse === ADDRESS_ALWAYS;
-    return !this.#head.isAccepted;
   }
 
   #checkHead(endpoint: number): FaultCode | null {
@@ -289,17 +288,9 @@ export class HttpAcceptor implements HttpListener {
       return false;
     }
     open.corsOrigin = this.#corsOrigin;
-    if (head === this.#head.bytes) this.#noteCredential(open);
     exchange.state = open;
     exchange.slot = open.slot;
     return true;
-  }
-
-  /** For whoever sees the answer. Only of a request whose head is still at hand, which is nearly every one. */
-  #noteCredential(open: EdgeExchange): void {
-    if (this.#rules.addressUse !== ADDRESS_FOR_NEW_CREDENTIALS) return;
-    open.credential = this.#head.credential;
-    open.isAccepted = this.#head.isAccepted;
   }
 
   /** The plan may have changed between head and body: shards are told that no new exchange names an old one. */

@@ -1,11 +1,12 @@
 /**
- * The port between a HTTP/1.1 server and whoever answers its requests. `uws-server.ts` and
- * `node-server.ts` fill it; `http-server.ts` picks one and hands these types on, so that callers
+ * The port between a HTTP/1.1 server and whoever answers its requests. `lean-server.ts`, `uws-server.ts`
+ * and `node-server.ts` fill it; `http-server.ts` picks one and hands these types on, so that callers
  * import that file alone.
  *
  * Always holds, whichever implementation runs:
  * - One listener serves every request. Per request the server calls onHead, onHeader for each field
- *   and onHeadEnd in one turn, then onBody (if it was asked for) until `isLast`.
+ *   and onHeadEnd in one turn (or onRawHead in their place), then onBody (if it was asked for) until
+ *   `isLast`.
  * - An exchange belongs to the listener from onHead until it has called `reply`, `end` or `abort`, or
  *   was told `onAborted`: exactly one of the four ends it. The object is then lent to another
  *   request, so keep no reference to it.
@@ -13,8 +14,10 @@
  *   far as onHead; the server answers it, closes, and serves nothing that follows on that connection.
  */
 
+import type { RequestParser } from './request-parser.ts';
+
 /** Which HTTP implementation runs under the port. */
-export type HttpImplementation = 'uws' | 'node';
+export type HttpImplementation = 'lean' | 'uws' | 'node';
 
 export interface HttpServerOptions {
   /** An address or a name to listen on: `127.0.0.1`, `::1`, `localhost`. */
@@ -37,7 +40,7 @@ export interface HttpServerOptions {
   readonly listener: HttpListener;
   /** Paths that most requests name. Only a hint: every path is served alike. */
   readonly usualPaths?: readonly string[];
-  /** `auto` (the default) takes uWebSockets.js where it can be loaded and node:http elsewhere. */
+  /** `auto` (the default) takes the cheapest that runs here: lean, uws, node. */
   readonly implementation?: HttpImplementation | 'auto';
   /**
    * A client sent a second request behind one that still runs and was disconnected for it.
@@ -71,6 +74,13 @@ export interface HttpListener {
    * replied or soon will; the server discards the body.
    */
   onHeadEnd(exchange: HttpExchange): boolean;
+  /**
+   * The whole head as it was read, for a listener that reads bytes: in place of onHead, onHeader and
+   * onHeadEnd, and with the same answer. Only a server that has no strings of it calls this.
+   *
+   * @param head valid only during the call
+   */
+  onRawHead?(exchange: HttpExchange, head: RequestParser): boolean;
   /**
    * Part of the body. `chunk` is valid only during the call. A request without a body gets one call
    * with an empty last chunk, in the same turn as onHeadEnd or later.

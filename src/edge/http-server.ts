@@ -1,5 +1,6 @@
 /** The HTTP server port as its callers see it, and the choice of who fills it. */
 import type { HttpServer, HttpServerOptions } from './http-port.ts';
+import { canServeLean, createLeanServer } from './lean-server.ts';
 import { createNodeServer } from './node-server.ts';
 import { createUwsServer } from './uws-server.ts';
 
@@ -18,11 +19,15 @@ export type {
  * @throws Error if `uws` was asked for and uWebSockets.js cannot be loaded
  */
 export async function createHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  if (options.implementation === 'node') return createNodeServer(options);
+  const { implementation = 'auto' } = options;
+  if (implementation === 'lean' || (implementation === 'auto' && canServeLean())) {
+    return createLeanServer(options);
+  }
+  if (implementation === 'node') return createNodeServer(options);
   try {
     return createUwsServer(options);
   } catch (error) {
-    if (options.implementation === 'uws') throw error;
+    if (implementation === 'uws') throw error;
     return createNodeServer(options, error instanceof Error ? error.message : String(error));
   }
 }

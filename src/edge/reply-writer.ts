@@ -27,7 +27,6 @@ import {
 import { CREDIT_BYTES } from '../../shared/limits.ts';
 import { REPLY_EVENT_STREAM, ReplyView } from '../../shared/reply-codec.ts';
 import type { FrameHandler } from '../../shared/ring-reader.ts';
-import type { AcceptedCredentials } from './accepted-credentials.ts';
 import { PHASE_BODY, PHASE_EVENTS, PHASE_OPEN } from './connection-table.ts';
 import type { EdgeExchange } from './connection-table.ts';
 import {
@@ -47,15 +46,12 @@ const PROBE_BYTES = 1024;
 /** All probes from one full socket to an empty one. With the window itself: 512 KiB. */
 const PROBES_BYTES_MAX: number = CREDIT_BYTES;
 
-const STATUS_UNAUTHORIZED = 401;
-
 const decoder = new TextDecoder();
 
 export class ReplyWriter implements FrameHandler {
   readonly #shard: ShardProxy;
   readonly #cells: ExchangeCells;
   readonly #counters: CounterBlock;
-  readonly #accepted: AcceptedCredentials;
   readonly #view = new ReplyView();
   /** Exchanges whose socket is full and has taken nothing since. */
   readonly #stalled = new Set<EdgeExchange>();
@@ -68,16 +64,10 @@ export class ReplyWriter implements FrameHandler {
   /** Monotonic ms of this turn; set by the pump. */
   nowMs = 0;
 
-  constructor(
-    shard: ShardProxy,
-    cells: ExchangeCells,
-    counters: CounterBlock,
-    accepted: AcceptedCredentials,
-  ) {
+  constructor(shard: ShardProxy, cells: ExchangeCells, counters: CounterBlock) {
     this.#shard = shard;
     this.#cells = cells;
     this.#counters = counters;
-    this.#accepted = accepted;
     this.#bytes = cells.bytes;
   }
 
@@ -174,7 +164,6 @@ export class ReplyWriter implements FrameHandler {
     const exchange = this.#exchange!;
     const headers = replyHeaders(view, exchange.corsOrigin);
     const contentType = CONTENT_TYPES[view.contentType] ?? '';
-    if (exchange.credential !== '') this.#noteVerdict(exchange, view.status);
     if (this.#isFin) {
       http.reply(view.status, contentType, headers, view.bytes, view.bodyStart, view.bodyEnd);
       exchange.http = null;
@@ -188,12 +177,6 @@ export class ReplyWriter implements FrameHandler {
     http.begin(view.status, contentType, headers);
     this.#write(exchange, http, view.bytes, view.bodyStart, view.bodyEnd);
   };
-
-  /** Any answer but success leaves open whether the credential was good; 401 says that it was not. */
-  #noteVerdict(exchange: EdgeExchange, status: number): void {
-    if (status === STATUS_UNAUTHORIZED) this.#accepted.remove(exchange.credential);
-    else if (status < 300 && !exchange.isAccepted) this.#accepted.add(exchange.credential);
-  }
 
   #onData(
     exchange: EdgeExchange,

@@ -14,9 +14,9 @@
  */
 import {
   HEADER_ACCEPT,
-  HEADER_AUTHORIZATION,
   HEADER_BAGGAGE,
   HEADER_CLIENT_CERT,
+  HEADER_CODES,
   HEADER_HOST,
   HEADER_MCP_SESSION_ID,
   HEADER_ORIGIN,
@@ -25,13 +25,28 @@ import {
   headerCode,
 } from '../../shared/header-code.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
-import { OPEN_HEAD_BYTES, OpenHead, writeOpenHead } from '../../shared/open-codec.ts';
+import { ByteWords } from '../../shared/byte-words.ts';
+import {
+  OPEN_FAMILY_OFFSET,
+  OPEN_HEAD_BYTES,
+  OPEN_PEER_OFFSET,
+  OpenHead,
+  writeOpenHead,
+} from '../../shared/open-codec.ts';
 import type { PlanAddressRange } from '../config/plan.ts';
-import type { AcceptedCredentials } from './accepted-credentials.ts';
 import { FieldBlock } from './field-block.ts';
+import {
+  FIELD_CORS_HEADERS,
+  FIELD_CORS_METHOD,
+  FIELD_FORWARDED_FOR,
+  FIELD_HOST,
+  FIELD_OTHER,
+  FIELD_PARAM,
+} from './field-kind.ts';
 import { digitsValue } from './framing-rules.ts';
 import type { HttpExchange } from './http-server.ts';
 import { ADDRESS_BYTES, resolveClient } from './peer-address.ts';
+import type { RequestParser } from './request-parser.ts';
 
 /** Fields whose lists may be split over several lines (RFC 9110 §5.3); others are refused when repeated. */
 const REPEATABLE: number = (1 << HEADER_ACCEPT) | (1 << HEADER_TRACESTATE) | (1 << HEADER_BAGGAGE);
@@ -51,10 +66,6 @@ export class RequestHead {
   sessionId = '';
   origin = '';
   host = '';
-  /** Authorization, empty for none. */
-  credential = '';
-  /** A shard accepted that credential lately. */
-  isAccepted = false;
   /** X-Forwarded-For, several lines joined as RFC 9110 §5.3 says. */
   forwardedFor = '';
   /** Content-Length, -1 for none. */
@@ -65,12 +76,12 @@ export class RequestHead {
   readonly #block = new FieldBlock(OPEN_HEAD_BYTES, SCRATCH_BYTES);
   #seen = 0;
   #otherNames: string[] = [];
-  readonly #accepted: AcceptedCredentials;
+  #lastHostBytes = new ByteWords(NO_ADDRESS);
+  #lastHost = '';
   readonly #open = new OpenHead();
   readonly #peer = new Uint8Array(ADDRESS_BYTES);
 
-  constructor(accepted: AcceptedCredentials) {
-    this.#accepted = accepted;
+  constructor() {
     this.bytes = this.#block.bytes;
   }
 
@@ -85,8 +96,6 @@ export class RequestHead {
     this.sessionId = '';
     this.origin = '';
     this.host = '';
-    this.credential = '';
-    this.isAccepted = false;
     this.forwardedFor = '';
     this.contentLength = -1;
     this.corsMethod = '';
@@ -111,6 +120,46 @@ export class RequestHead {
     else if (asked.length > 0 && asked.includes(name)) this.#addOther(name, value);
   }
 
+  /** The same for all fields of a head that lies in bytes. */
+  addRaw(head: RequestParser, asked: readonly string[]): void {
+    const { bytes, view, count } = head;
+    this.contentLength = head.contentLength;
+    for (let index = 0; index < count; index += 1) {
+      const kind = head.kindAt(index);
+      const start = head.valueStartAt(index);
+      const end = head.valueEndAt(index);
+      if (kind === FIELD_HOST) this.host = this.#hostText(bytes, view, start, end);
+      else if (kind === FIELD_OTHER) {
+        if (asked.length > 0) this.#addAsked(head.nameAt(index), head.valueAt(index), asked);
+      } else if (kind < HEADER_CODES) {
+        this.#noteKnown(kind);
+        if (kind === HEADER_MCP_SESSION_ID) this.sessionId = bytes.toString('latin1', start, end);
+        else if (kind === HEADER_ORIGIN) this.origin = head.valueAt(index);
+        if (!this.#block.tryWriteBytes(kind, bytes, view, start, end)) this.isRefused = true;
+      } else this.#addRare(head, index, kind);
+    }
+  }
+
+  #addRare(head: RequestParser, index: number, kind: number): void {
+    if (kind === FIELD_PARAM) this.#addOther(head.nameAt(index), head.valueAt(index));
+    else if (kind === FIELD_FORWARDED_FOR) this.#addForwarded(head.valueAt(index));
+    else if (kind === FIELD_CORS_METHOD) this.corsMethod = head.valueAt(index);
+    else if (kind === FIELD_CORS_HEADERS) this.corsHeaders = head.valueAt(index);
+  }
+
+  #addAsked(name: string, value: string, asked: readonly string[]): void {
+    if (asked.includes(name)) this.#addOther(name, value);
+  }
+
+  /** Clients send the same Host with every request, so it becomes a string once. */
+  #hostText(bytes: Buffer, view: DataView, start: number, end: number): string {
+    if (!this.#lastHostBytes.equals(view, start, end)) {
+      this.#lastHostBytes = new ByteWords(bytes.subarray(start, end));
+      this.#lastHost = bytes.toString('utf8', start, end);
+    }
+    return this.#lastHost;
+  }
+
   /** All fields are there and were checked: writes the open head before them, without the client's address. */
   finish(method: number, endpoint: number, planNumber: number, arrivalUs: number): void {
     if (!this.#block.tryWrite(HEADER_HOST, this.host)) this.isRefused = true;
@@ -130,34 +179,33 @@ export class RequestHead {
     const open = this.#open;
     if (open.peerFamily !== 0) return;
     const family = exchange.peerFamily();
+    if (trustedProxies.length === 0) {
+      open.peerFamily = family;
+      this.bytes[OPEN_FAMILY_OFFSET] = family;
+      exchange.peerBytes(this.bytes, OPEN_PEER_OFFSET);
+      return;
+    }
     exchange.peerBytes(this.#peer, 0);
-    open.peerFamily =
-      trustedProxies.length === 0
-        ? family
-        : resolveClient(trustedProxies, this.forwardedFor, family, this.#peer, 0);
-    writeOpenHead(this.bytes, 0, open, this.#peer);
+    open.peerFamily = resolveClient(trustedProxies, this.forwardedFor, family, this.#peer, 0);
+    this.bytes[OPEN_FAMILY_OFFSET] = open.peerFamily;
+    this.bytes.set(this.#peer, OPEN_PEER_OFFSET);
   }
 
   #addKnown(code: number, value: string): void {
-    const bit = 1 << code;
-    if ((this.#seen & bit) !== 0 && (REPEATABLE & bit) === 0) this.isRefused = true;
-    this.#seen |= bit;
-    if (code === HEADER_AUTHORIZATION) {
-      this.#addCredential(value);
-      return;
-    }
+    this.#noteKnown(code);
     if (code === HEADER_MCP_SESSION_ID) this.sessionId = value;
     else if (code === HEADER_ORIGIN) this.origin = value;
     if (!this.#block.tryWrite(code, value)) this.isRefused = true;
   }
 
-  #addCredential(value: string): void {
-    this.credential = value;
-    this.isAccepted = this.#accepted.has(value);
-    const isWritten = this.isAccepted
-      ? this.#block.tryWriteChecked(HEADER_AUTHORIZATION, value)
-      : this.#block.tryWrite(HEADER_AUTHORIZATION, value);
-    if (!isWritten) this.isRefused = true;
+  #noteKnown(code: number): void {
+    const bit = 1 << code;
+    if ((this.#seen & bit) !== 0 && (REPEATABLE & bit) === 0) this.isRefused = true;
+    this.#seen |= bit;
+  }
+
+  #addForwarded(value: string): void {
+    this.forwardedFor = this.forwardedFor === '' ? value : `${this.forwardedFor}, ${value}`;
   }
 
   #addOther(name: string, value: string): void {
@@ -176,8 +224,7 @@ export class RequestHead {
         if (name === 'content-length') this.contentLength = digitsValue(value);
         return;
       case 15:
-        if (name !== 'x-forwarded-for') return;
-        this.forwardedFor = this.forwardedFor === '' ? value : `${this.forwardedFor}, ${value}`;
+        if (name === 'x-forwarded-for') this.#addForwarded(value);
         return;
       case 29:
         if (name === 'access-control-request-method') this.corsMethod = value;

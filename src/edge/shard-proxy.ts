@@ -5,8 +5,8 @@
  *   wait, because then the ring is full and they must not starve.
  * - CREDIT and CANCEL are never lost. What does not fit waits on the exchange itself (credit adds up,
  *   a cancel replaces the body), so the queue is bounded by the open exchanges.
- * - The rest of a large body waits too, within the body budget, and is written only while a quarter
- *   of the ring is free: a 4 MiB body must not make the calls beside it fail.
+ * - The rest of a large body waits too, within the body budget, and leaves a quarter of the ring free:
+ *   a 4 MiB body must not make the calls beside it fail.
  * - After `detach` nothing is written and nothing waits.
  */
 import {
@@ -41,7 +41,7 @@ export class ShardProxy {
   readonly #doorbell: Doorbell;
   readonly #counters: CounterBlock;
   readonly #budget: BodyBudget;
-  /** What the rest of a large body leaves free for others: a claim this large must still be granted. */
+  /** A claim this large must be granted before more of a large body is written: it leaves half of that. */
   readonly #reservePayloadBytes: number;
   readonly #framePayloadBytesMax: number;
   #writer: RingWriter | null;
@@ -66,7 +66,7 @@ export class ShardProxy {
     this.#doorbell = doorbell;
     this.#counters = counters;
     this.#budget = budget;
-    this.#reservePayloadBytes = ringBytes / 4 - FRAME_HEADER_BYTES;
+    this.#reservePayloadBytes = ringBytes / 2 - FRAME_HEADER_BYTES;
     this.#framePayloadBytesMax = Math.min(FRAME_BYTES_MAX, ringBytes / 4) - FRAME_HEADER_BYTES;
     this.#writer = null;
     this.#unrung = 0;
@@ -295,7 +295,7 @@ export class ShardProxy {
     if (at >= 0) this.#bodyQueue.splice(at, 1);
   }
 
-  /** Whether a large part of the ring is free; if not, the reader rings once it is. */
+  /** Whether half of the ring is free, of which a frame takes half; if not, the reader rings once it is. */
   #hasReserve(writer: RingWriter): boolean {
     if (writer.tryClaim(FRAME_DATA, 0, 0, 0, this.#reservePayloadBytes) < 0) return false;
     writer.abandon();

@@ -304,7 +304,7 @@ export function describeHttpFraming(implementation: HttpImplementation): void {
   });
 }
 
-/** node:http reads extensions and trailers as the standard has them, so what follows is a request. */
+/** Who reads extensions and trailers as the standard has them takes what follows for a request. */
 function isWellFormed(implementation: HttpImplementation, chunks: string): boolean {
-  return implementation === 'node' && /^3(;a(=b)?)?\r\nabc\r\n0\r\n(X: y\r\n)?\r\n$/.test(chunks);
+  return implementation !== 'uws' && /^3(;a(=b)?)?\r\nabc\r\n0\r\n(X: y\r\n)?\r\n$/.test(chunks);
 }

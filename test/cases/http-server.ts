@@ -1,4 +1,4 @@
-/** What every implementation of the HTTP server port does. Run by test/edge/{uws,node}-server.test.ts. */
+/** What every implementation of the HTTP server port does. Run by test/edge/{lean,uws,node}-server.test.ts. */
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
@@ -543,9 +543,8 @@ export function describeHttpServer(implementation: HttpImplementation): void {
 
     it('says what it runs on and where it listens', async () => {
       expect(bench.server.implementation).toBe(implementation);
-      expect(bench.server.description).toContain(
-        implementation === 'uws' ? 'uWebSockets' : 'node:http',
-      );
+      const names = { lean: 'node:net', uws: 'uWebSockets', node: 'node:http' };
+      expect(bench.server.description).toContain(names[implementation]);
       expect(bench.port).toBeGreaterThan(0);
     });
 

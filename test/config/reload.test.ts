@@ -77,6 +77,7 @@ describe('a reload', () => {
   it.each<[string, Partial<ConfigInput>]>([
     ['listen.host', { listen: { host: 'localhost' } }],
     ['listen.port', { listen: { port: 1 } }],
+    ['listen.server', { listen: { server: 'node' } }],
     ['shards', { shards: 2 }],
     ['admin', { admin: { port: 1 } }],
     ['limits.rateLimitKeysMax', { limits: { rateLimitKeysMax: 64 } }],

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Harness, sessionIdFor, testPlan, upstreamNamed } from './support/edge-harness.ts';
+import { Harness, planOn, sessionIdFor, testPlan, upstreamNamed } from './support/edge-harness.ts';
 import type { EchoResult, FakeStatus } from './support/edge-harness.ts';
 
 let harness: Harness;
@@ -201,9 +201,9 @@ it('a line that a shard logs is written by the edge, with the shard named', asyn
 });
 
 it.each(['auto', 'node'] as const)('the log says what accepts clients: %s', async (which) => {
-  harness = await Harness.start(undefined, { serverImplementation: which });
+  harness = await Harness.start(planOn(which));
   const line = harness.lines.find(({ message }) => message === 'accepts clients');
-  const server = which === 'node' ? /^node:http$/ : /^(uWebSockets\.js|node:http) \(.+\)$/;
+  const server = which === 'node' ? /^node:http$/ : /^own HTTP\/1\.1 server on node:net$/;
   expect(line).toMatchObject({ level: 'info', fields: { server: expect.stringMatching(server) } });
 });
 

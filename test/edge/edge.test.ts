@@ -1,6 +1,6 @@
 /** What the edge decides from a request's head, over real sockets, rings and threads. */
 import { afterEach, describe, expect, it } from 'vitest';
-import { ANY_LIMIT, Harness, sessionIdFor, testPlan } from './support/edge-harness.ts';
+import { ANY_LIMIT, Harness, planOn, sessionIdFor, testPlan } from './support/edge-harness.ts';
 import type { EchoResult } from './support/edge-harness.ts';
 
 let harness: Harness;
@@ -197,9 +197,9 @@ describe('health', () => {
   });
 });
 
-for (const implementation of ['uws', 'node'] as const) {
-  it(`works on the ${implementation} server`, async () => {
-    harness = await Harness.start(testPlan(), { serverImplementation: implementation });
+for (const server of ['lean', 'uws', 'node'] as const) {
+  it(`works on the ${server} server`, async () => {
+    harness = await Harness.start(planOn(server));
     expect((await harness.call('echo')).status).toBe(200);
     const stream = await harness.call('stream', { events: 20, bytes: 1000 });
     expect(stream.headers['content-type']).toBe('text/event-stream');

@@ -20,7 +20,6 @@ import { RingReader } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
 import { BodyBudget } from '../../src/edge/body-budget.ts';
 import type { EdgeExchange } from '../../src/edge/connection-table.ts';
-import { AcceptedCredentials } from '../../src/edge/accepted-credentials.ts';
 import { ReplyWriter } from '../../src/edge/reply-writer.ts';
 import { ShardProxy } from '../../src/edge/shard-proxy.ts';
 import { RecordedExchange } from './support/recorded-exchange.ts';
@@ -40,12 +39,7 @@ class Bench {
     this.counters,
     this.layout.ringInBytes,
   );
-  readonly writer = new ReplyWriter(
-    this.proxy,
-    this.cells,
-    this.counters,
-    new AcceptedCredentials(),
-  );
+  readonly writer = new ReplyWriter(this.proxy, this.cells, this.counters);
   readonly http = new RecordedExchange();
   readonly exchange: EdgeExchange;
   creditBytes = 0;

@@ -31,11 +31,6 @@ describe.runIf(whyNot === '')(`${title} alone`, () => {
   const bench = new ServerBench();
   afterEach(() => bench.stop());
 
-  it('is what runs where it can be loaded', async () => {
-    await bench.start('auto');
-    expect(bench.server.implementation).toBe('uws');
-  });
-
   it('tells a method as it was sent, also at a usual path', async () => {
     const alone = new ServerBench();
     await alone.start('uws');

@@ -21,7 +21,7 @@ const ROOMS: readonly { readonly from: RegExp; readonly to: RegExp }[] = [
   { from: /^src\/observe\//, to: /^(src\/observe\/|src\/config\/plan[\w-]*\.ts$|shared\/)/ },
   {
     from: /^src\/edge\//,
-    to: /^(src\/edge\/|src\/config\/|src\/observe\/|src\/protocol\/|shared\/)/,
+    to: /^(src\/edge\/|src\/config\/|src\/observe\/|src\/transport\/|src\/protocol\/|shared\/)/,
   },
   {
     from: /^src\/admin\//,

@@ -40,8 +40,7 @@ export class GatewayBench {
       config,
       { logger, overrides, environment: {} },
       {
-        edge: (plan) =>
-          new Edge(plan, { logger, shardUrl: FAKE_SHARD, serverImplementation: 'node' }),
+        edge: (plan) => new Edge(plan, { logger, shardUrl: FAKE_SHARD }),
         admin,
       },
     );

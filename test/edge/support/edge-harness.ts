@@ -8,10 +8,16 @@ import type { EdgeOptions, ShardEvent } from '../../../src/edge/edge.ts';
 
 export const FAKE_SHARD = new URL('./fake-shard.mjs', import.meta.url);
 
+/** A plan whose clients are accepted by this server. */
+export function planOn(server: Plan['listen']['server']): Plan {
+  const plan = testPlan();
+  return { ...plan, listen: { ...plan.listen, server } };
+}
+
 export function testPlan(changes: Partial<Plan> = {}): Plan {
   return {
     number: 1,
-    listen: { host: '127.0.0.1', port: 0, path: '/mcp', loopback: true },
+    listen: { host: '127.0.0.1', port: 0, path: '/mcp', loopback: true, server: 'auto' },
     shards: 2,
     publicUrl: null,
     trustedProxies: [],

@@ -1,0 +1,197 @@
+/**
+ * Where the lean server puts an answer together before it is written: one block for all connections, as
+ * an answer is handed to its socket in the turn in which it is made. A socket that did not take all of
+ * it keeps the block until it has, and the next answer gets a new one.
+ *
+ *      0                                                                  SLAB_BYTES
+ *      +-------------+--------------+------+--------+-----------+------------+
+ *      | status line | content type | date | fields | body size | blank line | body …
+ *      +-------------+--------------+------+--------+-----------+------------+
+ *        prefix, made once a second
+ */
+import { STATUS_CODES } from 'node:http';
+import { BytesView, viewOf } from '../../shared/byte-words.ts';
+import { isFieldSafe } from './framing-rules.ts';
+
+/** All but the largest answers fit; those get memory of their own. */
+const SLAB_BYTES = 16 * 1024;
+/** What a head may take of it. Shards' header blocks are far smaller; see `writeHead`. */
+const HEAD_BYTES_MAX = 8 * 1024;
+/** Up to here views are kept by length: making one costs more than a small copy. */
+const KEPT_VIEWS = 2048;
+/** Callers use a handful of status and content types; past this many, prefixes are made per answer. */
+const PREFIXES_MAX = 256;
+/** Longer runs are copied by the platform, which costs a call and an object. */
+const WORD_COPY_BYTES_MAX = 512;
+/** Hexadecimal digits of a chunk's size, its line end and the one behind the chunk. */
+const CHUNK_EXTRA_BYTES = 12;
+
+const CHUNKED_END = Buffer.from('0\r\n\r\n', 'latin1');
+const CLOSE_FIELD = Buffer.from('Connection: close\r\n', 'latin1');
+const CHUNKED_FIELD = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
+const LENGTH_FIELD = Buffer.from('Content-Length: ', 'latin1');
+
+/** What `writeHead` writes in place of a length. */
+export const BODY_CHUNKED = -1;
+export const BODY_NONE = -2;
+
+export class ReplySlab {
+  /** How much is filled. */
+  length = 0;
+  #bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  #view: DataView = viewOf(this.#bytes);
+  #views: (Buffer | undefined)[] = [];
+  readonly #sources = new BytesView();
+  readonly #prefixes = new Map<string, Buffer>();
+  #date = '';
+  #lastStatus = 0;
+  #lastType = '';
+  #lastPrefix: Buffer = Buffer.alloc(0);
+
+  /** Whether so many bytes fit behind what is there. */
+  hasRoom(bytes: number): boolean {
+    return this.length + bytes <= SLAB_BYTES;
+  }
+
+  /** The text of Date changes with each second. @param wallMs milliseconds since 1970 */
+  setDate(wallMs: number): void {
+    const date = new Date(wallMs).toUTCString();
+    if (date === this.#date) return;
+    this.#date = date;
+    this.#prefixes.clear();
+    this.#lastStatus = 0;
+  }
+
+  /** What is filled, to be written. */
+  filled(): Buffer {
+    const { length } = this;
+    if (length >= KEPT_VIEWS) return this.#bytes.subarray(0, length);
+    return (this.#views[length] ??= this.#bytes.subarray(0, length));
+  }
+
+  /** Somebody holds on to the bytes: the next answer gets others. */
+  abandon(): void {
+    this.#bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+    this.#view = viewOf(this.#bytes);
+    this.#views = [];
+  }
+
+  /**
+   * The whole head. Fields that would break it, or that do not fit, are left out.
+   *
+   * @param bodyBytes BODY_CHUNKED for a body of unknown length, BODY_NONE for none at all
+   */
+  writeHead(
+    status: number,
+    contentType: string,
+    headers: readonly string[],
+    isLast: boolean,
+    bodyBytes: number,
+  ): void {
+    this.append(this.#prefix(status, contentType));
+    for (let at = 0; at + 1 < headers.length; at += 2) this.#field(headers[at]!, headers[at + 1]!);
+    if (isLast) this.append(CLOSE_FIELD);
+    if (bodyBytes === BODY_CHUNKED) this.append(CHUNKED_FIELD);
+    else if (bodyBytes !== BODY_NONE) {
+      this.append(LENGTH_FIELD);
+      this.#digits(bodyBytes);
+      this.#lineEnd();
+    }
+    this.#lineEnd();
+  }
+
+  /** A short run of our own, which fits. */
+  append(text: Uint8Array): void {
+    const bytes = this.#bytes;
+    let at = this.length;
+    for (let index = 0; index < text.length; index += 1, at += 1) bytes[at] = text[index]!;
+    this.length = at;
+  }
+
+  /** Bytes that fit, from memory that may be shared. */
+  copy(source: Uint8Array, start: number, end: number): void {
+    const at = this.length;
+    this.length = at + end - start;
+    if (end - start > WORD_COPY_BYTES_MAX) {
+      this.#bytes.set(source.subarray(start, end), at);
+      return;
+    }
+    const from = this.#sources.of(source);
+    const to = this.#view;
+    const words = (end - start) & ~3;
+    for (let offset = 0; offset < words; offset += 4) {
+      to.setInt32(at + offset, from.getInt32(start + offset, true), true);
+    }
+    for (let offset = words; offset < end - start; offset += 1) {
+      this.#bytes[at + offset] = source[start + offset]!;
+    }
+  }
+
+  /** Whether a chunk of so many bytes fits with all that is around it. */
+  hasChunkRoom(bytes: number): boolean {
+    return this.hasRoom(bytes + CHUNK_EXTRA_BYTES);
+  }
+
+  /** What stands before a chunk. */
+  chunkStart(bytes: number): void {
+    const text = bytes.toString(16);
+    for (let index = 0; index < text.length; index += 1) {
+      this.#bytes[this.length + index] = text.charCodeAt(index);
+    }
+    this.length += text.length;
+    this.#lineEnd();
+  }
+
+  chunkEnd(): void {
+    this.#lineEnd();
+  }
+
+  /** The end of a chunked body. */
+  lastChunk(): void {
+    this.append(CHUNKED_END);
+  }
+
+  #lineEnd(): void {
+    this.#bytes[this.length] = 0x0d;
+    this.#bytes[this.length + 1] = 0x0a;
+    this.length += 2;
+  }
+
+  #digits(value: number): void {
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits += 1;
+    let rest = value;
+    for (let at = this.length + digits - 1; at >= this.length; at -= 1) {
+      const tens = Math.floor(rest / 10);
+      this.#bytes[at] = 0x30 + rest - tens * 10;
+      rest = tens;
+    }
+    this.length += digits;
+  }
+
+  // Values are Latin-1 as node:http has them, one byte a character.
+  #field(name: string, value: string): void {
+    if (this.length + name.length + value.length > HEAD_BYTES_MAX) return;
+    if (!isFieldSafe(name, value)) return;
+    this.length += this.#bytes.write(`${name}: ${value}\r\n`, this.length, 'latin1');
+  }
+
+  #prefix(status: number, contentType: string): Buffer {
+    if (status === this.#lastStatus && contentType === this.#lastType) return this.#lastPrefix;
+    const key = `${status} ${contentType}`;
+    let prefix = this.#prefixes.get(key);
+    if (prefix === undefined) {
+      const type =
+        contentType !== '' && isFieldSafe('content-type', contentType)
+          ? `Content-Type: ${contentType}\r\n`
+          : '';
+      const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+      prefix = Buffer.from(`${line}${type}Date: ${this.#date}\r\n`, 'latin1');
+      if (this.#prefixes.size < PREFIXES_MAX) this.#prefixes.set(key, prefix);
+    }
+    this.#lastStatus = status;
+    this.#lastType = contentType;
+    this.#lastPrefix = prefix;
+    return prefix;
+  }
+}
