@@ -9,7 +9,7 @@ import { scaling } from './scenarios/scaling.ts';
 import { single } from './scenarios/single.ts';
 import { slowReader } from './scenarios/slow-reader.ts';
 import { soak } from './scenarios/soak.ts';
-import { events, large, setup, stdio } from './scenarios/variants.ts';
+import { events, large, servers, setup, stdio } from './scenarios/variants.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
   http,
@@ -19,6 +19,7 @@ export const SCENARIOS: readonly Scenario[] = [
   events,
   large,
   setup,
+  servers,
   scaling,
   idle,
   sessions,

@@ -65,6 +65,8 @@ export interface GatewayOptions {
   readonly upstreamUrl: string;
   readonly shards?: number;
   readonly pipelining?: number;
+  /** What accepts clients; default: what the gateway takes by itself. */
+  readonly server?: 'lean' | 'uws' | 'node';
   /** The stdio stub in place of the HTTP one. */
   readonly stdio?: boolean;
   /** A built repository; default: what `useGatewayFrom` said, else this one. */
@@ -112,8 +114,10 @@ export async function startGateway(options: GatewayOptions): Promise<GatewayServ
   };
 }
 
-function gatewaySettings({ pipelining = 1, stdio = false }: GatewayOptions): string {
-  const settings = readFileSync(join(LOAD_FOLDER, 'gateway.yaml'), 'utf8');
+function gatewaySettings({ pipelining = 1, stdio = false, server }: GatewayOptions): string {
+  const file = readFileSync(join(LOAD_FOLDER, 'gateway.yaml'), 'utf8');
+  const settings =
+    server === undefined ? file : file.replace('path: /mcp }', `path: /mcp, server: ${server} }`);
   const http = /^ {4}http: .*$/m;
   if (!http.test(settings)) throw new Error('gateway.yaml has no http line to change');
   if (stdio) {

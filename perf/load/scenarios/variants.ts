@@ -40,6 +40,33 @@ export const large: Scenario = {
   },
 };
 
+const HTTP_SERVERS = ['lean', 'uws', 'node'] as const;
+
+export const servers: Scenario = {
+  name: 'servers',
+  title: 'tools/call by what accepts clients, 64 connections',
+  isExtra: true,
+  run: (context) =>
+    withServers([startStub], async ([stub]) => {
+      const { url } = stub as Server;
+      const starts = HTTP_SERVERS.map((server) => () => startGateway({ upstreamUrl: url, server }));
+      return withServers(starts, async (gateways) => {
+        const poolFile = context.pools.add(callPool());
+        const subjects = await interleave(
+          context,
+          gateways.map((server, index) => {
+            return { name: `sluice on ${HTTP_SERVERS[index]}`, server, workers: 1, poolFile };
+          }),
+          { connections: CONNECTIONS },
+        );
+        const ratios = ['uws', 'node'].map((other) =>
+          cpuRatio(subjects, 'sluice on lean', `sluice on ${other}`),
+        );
+        return { subjects, ratios };
+      });
+    }),
+};
+
 /** The gateway and nginx on calls of one tool. */
 function against(context: Parameters<Scenario['run']>[0], tool: string, connections: number) {
   return withServers([startStub], async ([stub]) => {
