@@ -10,6 +10,7 @@
  * - A paused response stops its whole connection; calls pipelined behind it wait, others do not.
  */
 import type { Socket } from 'node:net';
+import { DirectWriter } from '../direct-write.ts';
 import {
   CLOSED,
   CONTENT_EVENT_STREAM,
@@ -83,6 +84,7 @@ export class LeanConnection {
 
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
+  readonly #out: DirectWriter;
   #firstUnwritten: LeanCall | null = null;
   #step = STEP_HEAD;
   #remaining = 0;
@@ -101,6 +103,7 @@ export class LeanConnection {
     this.#owner = owner;
     this.connectDeadlineMs = connectDeadlineMs;
     this.#socket = source.open(this);
+    this.#out = new DirectWriter(this.#socket);
   }
 
   /** Calls written or about to be. */
@@ -141,7 +144,7 @@ export class LeanConnection {
     const first = this.#firstUnwritten;
     if (first === null || this.isClosed) return;
     // A write that fails at once took no byte: the calls stay as they are and are safe to move.
-    if (!writer.write(this.#socket, first)) return;
+    if (!writer.write(this.#out, first)) return;
     this.#firstUnwritten = null;
     for (let call: LeanCall | null = first; call !== null; call = call.next) {
       call.state = CALL_SENT;
@@ -353,7 +356,7 @@ export class LeanConnection {
     const next = this.calls.first;
     const isSurplus = hasMore && (next === null || next.state === CALL_ASSIGNED);
     // An answer that came before the request had left leaves half a request in the socket.
-    const isEarly = next === null && this.#socket.writableLength > 0;
+    const isEarly = next === null && this.#out.isHolding;
     const isSpent = isSurplus || isEarly || this.#isLast || (this.isRetiring && next === null);
     // Room is told before the listener is, so that the call it makes next finds this connection.
     if (isSpent) this.isRetiring = true;

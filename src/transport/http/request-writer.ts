@@ -2,7 +2,7 @@
  * Writes the requests of one turn to a socket, in one write where they are several: a write costs more
  * than everything else that is done for a call, and copying some hundred bytes nearly nothing.
  */
-import type { Socket } from 'node:net';
+import type { DirectWriter } from '../direct-write.ts';
 import type { HttpClientCounters } from './http-client.ts';
 import type { LeanCall } from './lean-call.ts';
 
@@ -22,7 +22,7 @@ export class RequestWriter {
    *
    * @returns false if the socket refused at once, and so took no byte of any of them
    */
-  write(socket: Socket, first: LeanCall): boolean {
+  write(out: DirectWriter, first: LeanCall): boolean {
     const count = this.#counters;
     let bytes = 0;
     let calls = 0;
@@ -31,33 +31,32 @@ export class RequestWriter {
       calls += 1;
     }
     if (calls === 1) {
-      socket.write(requestBytes(first));
+      out.write(requestBytes(first));
       count.writes += 1;
     } else if (bytes <= SLAB_BYTES) {
-      this.#writeJoined(socket, first, bytes);
+      this.#writeJoined(out, first, bytes);
       count.writes += 1;
     } else {
       for (let call: LeanCall | null = first; call !== null; call = call.next) {
-        socket.write(requestBytes(call));
+        out.write(requestBytes(call));
         count.writes += 1;
         // The first write tells whether the connection is gone; a later failure leaves doubt.
-        if (call === first && socket.errored !== null) return false;
+        if (call === first && out.hasFailed) return false;
       }
     }
-    if (calls === 1 || bytes <= SLAB_BYTES) if (socket.errored !== null) return false;
+    if (calls === 1 || bytes <= SLAB_BYTES) if (out.hasFailed) return false;
     count.requests += calls;
     return true;
   }
 
-  #writeJoined(socket: Socket, first: LeanCall, bytes: number): void {
+  #writeJoined(out: DirectWriter, first: LeanCall, bytes: number): void {
     const slab = this.#slab ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
     let at = 0;
     for (let call: LeanCall | null = first; call !== null; call = call.next) {
       at += call.request.copy(slab, at, call.start, call.end);
     }
-    socket.write(slab.subarray(0, bytes));
     // Not all taken by the kernel: the socket keeps the slab, the next turn gets another.
-    this.#slab = socket.writableLength === 0 ? slab : null;
+    this.#slab = out.write(slab.subarray(0, bytes)) ? slab : null;
   }
 }
 
