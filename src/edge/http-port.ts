@@ -37,6 +37,8 @@ export interface HttpServerOptions {
   readonly bodyTimeoutMs: number;
   /** How long a connection without a request may stay. A request under way never counts as idle. */
   readonly idleTimeoutMs: number;
+  /** A full socket that takes no byte for so long is dropped; default 60 s. Fixed but on lean. */
+  readonly stallTimeoutMs?: number;
   readonly listener: HttpListener;
   /** Paths that most requests name. Only a hint: every path is served alike. */
   readonly usualPaths?: readonly string[];

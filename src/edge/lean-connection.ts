@@ -18,6 +18,7 @@ import {
   CHUNK_MORE,
   ChunkDecoder,
 } from '../transport/http/chunk-decoder.ts';
+import { DirectWriter } from '../transport/direct-write.ts';
 import type { HttpListener, HttpServerOptions } from './http-port.ts';
 import { LeanExchange } from './lean-exchange.ts';
 import type { LeanWire } from './lean-exchange.ts';
@@ -51,7 +52,7 @@ const STEP_CLOSING = 4;
 
 /** Trailer fields are checked and dropped. */
 const TRAILER_BYTES_MAX = 8 * 1024;
-/** A full socket that took no byte for so long is dropped; the edge gives its clients as long. */
+/** The edge gives its clients as long. */
 const STALL_MS = 60_000;
 const EMPTY = Buffer.alloc(0);
 const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1');
@@ -62,6 +63,8 @@ export class LeanConnection implements LeanWire {
   deadlineTick: number;
   readonly #host: LeanHost;
   readonly #socket: Socket;
+  readonly #writer: DirectWriter;
+  readonly #stallMs: number;
   #step = STEP_HEAD;
   #hasClose = false;
   #wantsBody = false;
@@ -72,10 +75,14 @@ export class LeanConnection implements LeanWire {
   /** Bytes of an incomplete head that were parsed in vain; parsed again when they have doubled. */
   #parsedBytes = 0;
   #isTimed = false;
+  /** What the socket held when its progress was looked at last. */
+  #pendingBytes = 0;
 
   constructor(host: LeanHost, socket: Socket) {
     this.#host = host;
     this.#socket = socket;
+    this.#writer = new DirectWriter(socket);
+    this.#stallMs = host.options.stallTimeoutMs ?? STALL_MS;
     this.deadlineTick = host.tick + host.headersTicks;
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.#onEnd());
@@ -100,19 +107,19 @@ export class LeanConnection implements LeanWire {
 
   flush(): boolean {
     const { slab } = this.#host;
-    const socket = this.#socket;
-    const isTaken = socket.write(slab.filled());
+    const { length } = slab;
+    const isTaken = this.#writer.write(slab.filled());
     slab.length = 0;
-    if (socket.writableLength > 0) {
+    if (!isTaken) {
       slab.abandon();
-      this.#watchStall();
+      this.#watchStall(length);
     }
     return isTaken;
   }
 
   send(bytes: Buffer): boolean {
-    const isTaken = this.#socket.write(bytes);
-    if (!isTaken) this.#watchStall();
+    const isTaken = this.#writer.write(bytes);
+    if (!isTaken) this.#watchStall(bytes.length);
     return isTaken;
   }
 
@@ -301,11 +308,8 @@ export class LeanConnection implements LeanWire {
     this.#waitFor(this.#host.lingerTicks);
     if (lastWords === null) this.#socket.end();
     else this.#socket.end(lastWords);
-    if (this.#socket.writableLength > 0) {
-      // A large answer on its way is not cut by the linger: its own progress is watched.
-      this.deadlineTick = Infinity;
-      this.#watchStall();
-    }
+    // A large answer on its way is not cut by the linger: its own progress is watched.
+    if (this.#isTimed) this.deadlineTick = Infinity;
   }
 
   #abortExchange(): void {
@@ -315,16 +319,25 @@ export class LeanConnection implements LeanWire {
     this.#host.listener.onAborted(exchange);
   }
 
-  /** node's own timer sees whether the system takes bytes of a large write. */
-  #watchStall(): void {
-    if (this.#isTimed) return;
+  /** From now on the peer has to take some of what the socket holds, `bytes` more than before. */
+  #watchStall(bytes: number): void {
+    if (this.#isTimed) {
+      this.#pendingBytes += bytes;
+      return;
+    }
     this.#isTimed = true;
-    this.#socket.setTimeout(STALL_MS);
+    this.#pendingBytes = this.#writer.pendingBytes;
+    this.#socket.setTimeout(this.#stallMs);
   }
 
   #onStall(): void {
-    if (this.#socket.writableLength > 0) this.#socket.destroy();
-    else this.#endWatch();
+    const bytes = this.#writer.pendingBytes;
+    if (!this.#writer.isHolding) this.#endWatch();
+    else if (bytes >= this.#pendingBytes) this.#socket.destroy();
+    else {
+      this.#pendingBytes = bytes;
+      this.#socket.setTimeout(this.#stallMs);
+    }
   }
 
   #endWatch(): void {
@@ -343,7 +356,7 @@ export class LeanConnection implements LeanWire {
 
   /** The peer sends no more. A request that runs is taken for given up: most peers are gone then. */
   #onEnd(): void {
-    const isFlushing = !this.exchange.isOpen && this.#socket.writableLength > 0;
+    const isFlushing = !this.exchange.isOpen && this.#writer.isHolding;
     if (isFlushing) this.#close(null);
     else this.destroy();
     this.#abortExchange();

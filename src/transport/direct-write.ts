@@ -25,6 +25,8 @@ interface WriteRequest {
 }
 
 interface NativeHandle {
+  /** Bytes of writes that it holds. */
+  readonly writeQueueSize?: number;
   /** @returns 0, or a negative error number if no byte was taken */
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
 }
@@ -54,6 +56,11 @@ export class DirectWriter {
     return this.#held > 0 || this.#socket.writableLength > 0;
   }
 
+  /** How many they are: less after a while if the peer takes any. */
+  get pendingBytes(): number {
+    return (handleOf(this.#socket)?.writeQueueSize ?? 0) + this.#socket.writableLength;
+  }
+
   /** A write failed, or the socket did otherwise: nothing will be sent any more. */
   get hasFailed(): boolean {
     return this.#socket.errored !== null;
@@ -65,13 +72,15 @@ export class DirectWriter {
    * notice these writes.
    *
    * @returns true if the bytes may be changed again; false if they are held, until `isHolding` is
-   *   false again. What the handle held ends with 'drain'.
+   *   false again. On a plain socket that ends with 'drain', however little was held.
    */
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket;
     const handle = this.#isPlain && this.#held === 0 ? directHandle(socket) : null;
     if (handle === null) {
-      socket.write(bytes);
+      // A stream says 'drain' only if much was queued, and what is queued here waits behind the handle's.
+      if (this.#isPlain && this.isHolding) socket.write(bytes, this.#onQueued);
+      else socket.write(bytes);
       return !this.isHolding;
     }
     const request = spare ?? newRequest();
@@ -82,6 +91,10 @@ export class DirectWriter {
     if (status < 0) socket.destroy(writeError(status));
     return request === spare;
   }
+
+  readonly #onQueued = (): void => {
+    if (!this.#socket.destroyed && !this.isHolding) this.#socket.emit('drain');
+  };
 
   /** The request keeps the bytes alive, which the handle itself does not. */
   #hold(request: WriteRequest, bytes: Uint8Array): void {
@@ -102,6 +115,10 @@ export class DirectWriter {
 function directHandle(socket: net.Socket): NativeHandle | null {
   const isReady = socket.writable && !socket.connecting;
   if (!isReady || socket.writableLength > 0 || socket.writableCorked > 0) return null;
+  return handleOf(socket);
+}
+
+function handleOf(socket: net.Socket): NativeHandle | null {
   return (socket as unknown as { readonly _handle: NativeHandle | null })._handle;
 }
 
