@@ -6,14 +6,21 @@
 
 /** A view of the bytes that messages lie in. Those of a ring, where nearly all do, are viewed once. */
 export class BytesView {
+  readonly #keptBytesMax: number;
   #bytes: Uint8Array = NO_BYTES;
   #view: DataView = viewOf(NO_BYTES);
+
+  /** @param keptBytesMax buffers that are not shared are viewed once up to this size, and kept so long */
+  constructor(keptBytesMax = 0) {
+    this.#keptBytesMax = keptBytesMax;
+  }
 
   of(bytes: Uint8Array): DataView {
     if (bytes === this.#bytes) return this.#view;
     const view = viewOf(bytes);
-    // Other bytes live as long as their message, so nothing here may keep them.
-    if (bytes.buffer instanceof SharedArrayBuffer) {
+    // Other bytes live as long as their message, so nothing here may keep much of them.
+    const { buffer } = bytes;
+    if (buffer.byteLength <= this.#keptBytesMax || buffer instanceof SharedArrayBuffer) {
       this.#bytes = bytes;
       this.#view = view;
     }

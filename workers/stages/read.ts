@@ -5,8 +5,9 @@ import { faultById } from '../../shared/fault.ts';
 import { EXCHANGES_MAX } from '../../shared/limits.ts';
 import { KIND_BATCH, KIND_REQUEST } from '../../src/protocol/jsonrpc/peek-record.ts';
 import type { Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
-import { PEEK_OK, PEEK_REWRITE, peek } from '../../src/protocol/jsonrpc/peek.ts';
+import { PeekMemo } from '../../src/protocol/jsonrpc/peek-memo.ts';
 import { rewriteMessage } from '../../src/protocol/jsonrpc/rewrite.ts';
+import { PEEK_OK, PEEK_REWRITE } from '../../src/protocol/jsonrpc/verdict.ts';
 import type { EdgeProxy } from '../edge-proxy.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Replier } from '../reply.ts';
@@ -26,6 +27,8 @@ export function read(
   cells: ExchangeCells,
   counters: CounterBlock,
 ): Stage {
+  const memo = new PeekMemo();
+
   return {
     name: 'read',
     handle(exchange: Exchange): Verdict {
@@ -37,7 +40,7 @@ export function read(
         exchange.acceptsEvents = view.acceptsEvents();
       }
       const record = view.peek;
-      let verdict = peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, record);
+      let verdict = memo.peek(exchange.bytes, exchange.messageStart, exchange.messageEnd, record);
       if (verdict === PEEK_REWRITE) {
         counters.add(COUNTERS.REWRITTEN.id);
         const written = rewriteMessage(

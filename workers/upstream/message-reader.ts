@@ -1,4 +1,5 @@
 import { KIND_BATCH, KIND_NOTIFICATION, Peek } from '../../src/protocol/jsonrpc/peek-record.ts';
+import { PeekMemo } from '../../src/protocol/jsonrpc/peek-memo.ts';
 import { PEEK_OK, PEEK_REWRITE, peek } from '../../src/protocol/jsonrpc/peek.ts';
 import { rewriteMessage } from '../../src/protocol/jsonrpc/rewrite.ts';
 import { forEachBatchItem } from '../../src/protocol/jsonrpc/batch.ts';
@@ -26,11 +27,12 @@ export type MessageVisitor = (
  */
 export class MessageReader {
   readonly #peek = new Peek();
+  readonly #memo = new PeekMemo();
 
   /** The record of bytes that are one message, to be used as they are; null where `read` is needed. */
   readSingle(bytes: Buffer, start: number, end: number): Peek | null {
     const record = this.#peek;
-    return peek(bytes, start, end, record) === PEEK_OK && record.kind !== KIND_BATCH
+    return this.#memo.peek(bytes, start, end, record) === PEEK_OK && record.kind !== KIND_BATCH
       ? record
       : null;
   }

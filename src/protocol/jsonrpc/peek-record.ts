@@ -16,6 +16,11 @@ export const KIND_ERROR = 4;
 /** An array of messages; see `batch.ts`. */
 export const KIND_BATCH = 5;
 
+/** How a record was filled: by `peek`, or by a shape, which then has set all that one of its kind can. */
+export const FILLED_FREELY = 0;
+export const FILLED_REQUEST = 1;
+export const FILLED_RESPONSE = 2;
+
 const ANSWER_LEVELS = (1 << LEVEL_RESULT) | (1 << LEVEL_ERROR);
 
 export class Peek {
@@ -157,6 +162,8 @@ export class Peek {
   resultStateEnd = -1;
   /** Bits `1 << level` of the objects entered: what the next reset has to clear. */
   touched = 0;
+  /** FILLED_*: what `shape-fields.ts` need not clear. */
+  filledBy: number = FILLED_FREELY;
 
   /** Forgets the message before. */
   reset(): void {
@@ -165,6 +172,7 @@ export class Peek {
     if ((this.touched & (1 << LEVEL_META)) !== 0) this.#clearMeta();
     if ((this.touched & ANSWER_LEVELS) !== 0) this.#clearAnswer();
     this.touched = 0;
+    this.filledBy = FILLED_FREELY;
   }
 
   #clearTop(): void {

@@ -1,0 +1,201 @@
+/**
+ * What the messages of one sender have in common, byte for byte, and where they differ.
+ *
+ *     {"jsonrpc":"2.0","id": 17 ,"method":"tools/call","params":{"name":" add ","arguments": {…} ,…}}
+ *     └──── literal ───────┘slot└──────────────── literal ───────────────┘slot└── literal ──┘slot└──┘
+ *
+ * A shape is learned from a message that `peek` has read and found OK. `peek` reads from left to right
+ * and is a function of the bytes: over equal literals it does the same again, key for key. Slots are
+ * whole values, scanned by the functions that `peek` scans them with, under the rules by which it
+ * stores them; whatever would make it store something else, or refuse, does not fit. So a message that
+ * fits is OK, and its record is that of the learned one with every position moved by the slots before.
+ */
+import { ByteWords } from '../../../shared/byte-words.ts';
+import { isIdToken } from './id.ts';
+import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
+import { MemberCursor } from './member-cursor.ts';
+import { NAME_BYTES_MAX, URI_BYTES_MAX } from './peek-params.ts';
+import { KIND_REQUEST, KIND_RESPONSE, Peek } from './peek-record.ts';
+import { FilledRequest, FilledResponse, SEGMENTS_MAX, type FilledFields } from './shape-fields.ts';
+import { scan, skipNumber, skipString, skipValue, STRING_CONTROL, STRING_ESCAPE } from './token.ts';
+
+const QUOTE = 0x22;
+
+/** A token: an id or a progress token. */
+const SLOT_ID = 1;
+/** String content, without its quotes. */
+const SLOT_NAME = 2;
+const SLOT_URI = 3;
+const SLOT_TRACE = 4;
+/** Tokens: any value, of any size. */
+const SLOT_ARGUMENTS = 5;
+const SLOT_RESULT = 6;
+
+/** What `fill` answers. */
+export const SHAPE_FITS = 1;
+export const SHAPE_DIFFERS = 0;
+/** As SHAPE_DIFFERS, which was found out only after a value had been scanned. */
+export const SHAPE_DIFFERS_LATE = -1;
+
+const ARGUMENTS_DEPTH: number = LEVEL_DEPTH[LEVEL_PARAMS]!;
+const RESULT_DEPTH: number = LEVEL_DEPTH[LEVEL_RESULT]!;
+
+interface Slot {
+  readonly kind: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+export class MessageShape {
+  /** It was met since somebody last looked for one to forget. */
+  wasUsed = true;
+  readonly #literals: readonly ByteWords[];
+  readonly #slots: Uint8Array;
+  /** Where each literal stood in the message that was learned from. */
+  readonly #starts: Int32Array;
+  readonly #fields: FilledFields;
+
+  private constructor(
+    literals: readonly ByteWords[],
+    slots: Uint8Array,
+    starts: Int32Array,
+    fields: FilledFields,
+  ) {
+    this.#literals = literals;
+    this.#slots = slots;
+    this.#starts = starts;
+    this.#fields = fields;
+  }
+
+  /** The shape of a message that `peek` found OK; null where messages of its kind have none. */
+  static of(bytes: Uint8Array, start: number, end: number, record: Peek): MessageShape | null {
+    const isRequest = record.kind === KIND_REQUEST;
+    if (!isRequest && record.kind !== KIND_RESPONSE) return null;
+    // A line break in a literal would have to be remembered; nobody sends any in small messages.
+    if (record.hasLineBreak !== 0) return null;
+    const slots = isRequest ? requestSlots(record) : responseSlots(bytes, record);
+    slots.sort((one, other) => one.start - other.start);
+    // Positions before and after an empty slot could not be told apart.
+    if (slots.length >= SEGMENTS_MAX || slots.some((slot) => slot.start >= slot.end)) return null;
+    const starts = Int32Array.from([start, ...slots.map((slot) => slot.end)]);
+    const ends = [...slots.map((slot) => slot.start), end];
+    const literals = ends.map((to, index) => new ByteWords(bytes.slice(starts[index], to)));
+    const fields = isRequest
+      ? new FilledRequest(record, starts, ends)
+      : new FilledResponse(record, starts, ends);
+    const kinds = Uint8Array.from(slots, (slot) => slot.kind);
+    const shape = new MessageShape(literals, kinds, starts, fields);
+    return fields.isWhole && shape.#describes(bytes, start, end, record) ? shape : null;
+  }
+
+  /**
+   * Fills `out` as `peek` would, if the message in `bytes[start, end)` fits. SHAPE_DIFFERS…: `out` is as
+   * it was.
+   *
+   * @param view of all of `bytes`
+   */
+  fill(bytes: Uint8Array, view: DataView, start: number, end: number, out: Peek): number {
+    const literals = this.#literals;
+    const slots = this.#slots;
+    const starts = this.#starts;
+    const count = slots.length;
+    // The last literal first: it is long where senders put an envelope there, and differ in it.
+    const tail = literals[count]!;
+    const tailStart = end - tail.length;
+    if (tailStart < start || !tail.equals(view, tailStart, end)) return SHAPE_DIFFERS;
+    let at = start;
+    let miss = SHAPE_DIFFERS;
+    scan.lineBreak = 0;
+    for (let index = 0; index < count; index += 1) {
+      const literal = literals[index]!;
+      const slotStart = at + literal.length;
+      if (slotStart > tailStart || !literal.equals(view, at, slotStart)) return miss;
+      moved[index] = at - starts[index]!;
+      at = skipSlot(slots[index]!, bytes, slotStart, end);
+      if (slots[index]! >= SLOT_ARGUMENTS) miss = SHAPE_DIFFERS_LATE;
+      if (at < 0) return miss;
+    }
+    if (at !== tailStart) return miss;
+    moved[count] = at - starts[count]!;
+    this.#fields.fill(out, moved);
+    out.hasLineBreak = scan.lineBreak;
+    return SHAPE_FITS;
+  }
+
+  /** Whether it gives back, member by member, what it was learned from. */
+  #describes(bytes: Uint8Array, start: number, end: number, record: Peek): boolean {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    const filled = new Peek();
+    if (this.fill(bytes, view, start, end, filled) !== SHAPE_FITS) return false;
+    filled.filledBy = record.filledBy;
+    return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
+  }
+}
+
+/** By how much each literal of the message at hand stands elsewhere; a field that is absent moves by 0. */
+const moved = new Int32Array(SEGMENTS_MAX + 1);
+
+function requestSlots(record: Peek): Slot[] {
+  const slots: Slot[] = [];
+  const add = (kind: number, start: number, end: number): void => {
+    if (start >= 0) slots.push({ kind, start, end });
+  };
+  add(SLOT_ID, record.idStart, record.idEnd);
+  add(SLOT_NAME, record.nameStart, record.nameEnd);
+  add(SLOT_URI, record.uriStart, record.uriEnd);
+  add(SLOT_ARGUMENTS, record.argumentsStart, record.argumentsEnd);
+  add(SLOT_ID, record.metaProgressTokenStart, record.metaProgressTokenEnd);
+  add(SLOT_TRACE, record.traceparentStart, record.traceparentEnd);
+  add(SLOT_TRACE, record.tracestateStart, record.tracestateEnd);
+  add(SLOT_TRACE, record.baggageStart, record.baggageEnd);
+  return slots;
+}
+
+/** The id, and those members of the result that the gateway does not read: its content. */
+function responseSlots(bytes: Uint8Array, record: Peek): Slot[] {
+  const { idStart, idEnd, resultStart, resultEnd } = record;
+  const slots: Slot[] = [{ kind: SLOT_ID, start: idStart, end: idEnd }];
+  const cursor = new MemberCursor();
+  cursor.open(bytes, resultStart, resultEnd);
+  while (cursor.next()) {
+    if (MEMBERS[LEVEL_RESULT]!.find(bytes, cursor.keyStart, cursor.keyEnd) !== 0) continue;
+    slots.push({ kind: SLOT_RESULT, start: cursor.valueStart, end: cursor.valueEnd });
+  }
+  return slots;
+}
+
+/** The index after the slot at `at`; negative where `peek` would not store such a value. */
+function skipSlot(kind: number, bytes: Uint8Array, at: number, end: number): number {
+  switch (kind) {
+    case SLOT_ID:
+      return skipId(bytes, at, end);
+    case SLOT_ARGUMENTS:
+      return skipValue(bytes, at, end, ARGUMENTS_DEPTH);
+    case SLOT_RESULT:
+      return skipValue(bytes, at, end, RESULT_DEPTH);
+    case SLOT_NAME:
+      return skipContent(bytes, at, end, NAME_BYTES_MAX, STRING_ESCAPE | STRING_CONTROL);
+    case SLOT_URI:
+      return skipContent(bytes, at, end, URI_BYTES_MAX, STRING_ESCAPE | STRING_CONTROL);
+    default:
+      return skipContent(bytes, at, end, end, STRING_ESCAPE);
+  }
+}
+
+function skipId(bytes: Uint8Array, at: number, end: number): number {
+  const isString = bytes[at] === QUOTE;
+  const after = isString ? skipString(bytes, at + 1, end) : skipNumber(bytes, at, end);
+  return after >= 0 && isIdToken(bytes, at, after) ? after : -1;
+}
+
+function skipContent(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+  bytesMax: number,
+  refused: number,
+): number {
+  const after = skipString(bytes, at, end);
+  if (after < 0 || (scan.string & refused) !== 0) return -1;
+  return after - 1 - at <= bytesMax ? after - 1 : -1;
+}

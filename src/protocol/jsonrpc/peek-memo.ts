@@ -1,0 +1,85 @@
+/**
+ * `peek` for messages that look like those before. Clients write the same members in the same order
+ * each time, and so do servers: what differs is the id, the name and a few values. The last shapes are
+ * kept, and a message that fits one of them (see `message-shape.ts`) is compared rather than parsed.
+ *
+ * Nothing here grows by what peers send: SHAPES_MAX shapes at most, each of SHAPED_BYTES_MAX at most. A
+ * peer that sends ever new ones makes others wait for a parse, as if there were no memory. A message that
+ * fits none has been compared with all, but its values were scanned LATE_MAX times at most.
+ */
+import { BytesView } from '../../../shared/byte-words.ts';
+import { MessageShape, SHAPE_DIFFERS_LATE, SHAPE_FITS } from './message-shape.ts';
+import type { Peek } from './peek-record.ts';
+import { peek } from './peek.ts';
+import { PEEK_OK } from './verdict.ts';
+
+const SHAPES_MAX = 8;
+/** Larger messages are mostly one large value, which has to be scanned in any case. */
+const SHAPED_BYTES_MAX = 4096;
+/** Shapes that turn out not to be a message's only after a value of it was scanned. */
+const LATE_MAX = 2;
+/** Once there are SHAPES_MAX, only one in so many messages that fit none is learned. */
+const LEARNED_OF = 16;
+/** The buffer that sockets read into has this size; a view of one that is no larger is kept. */
+const VIEWED_BYTES_MAX: number = 64 * 1024;
+
+export class PeekMemo {
+  readonly #shapes: MessageShape[] = [];
+  readonly #views = new BytesView(VIEWED_BYTES_MAX);
+  /** Index of the shape that fitted last. */
+  #latest = 0;
+  #hand = 0;
+  #untilLearned = 0;
+
+  /** As `peek`: the same verdict and the same record. */
+  peek(bytes: Uint8Array, start: number, end: number, out: Peek): number {
+    const isSmall = end - start <= SHAPED_BYTES_MAX;
+    if (isSmall && this.#shapes.length > 0 && this.#fill(bytes, start, end, out)) return PEEK_OK;
+    const verdict = peek(bytes, start, end, out);
+    if (isSmall && verdict === PEEK_OK) this.#learn(bytes, start, end, out);
+    return verdict;
+  }
+
+  #fill(bytes: Uint8Array, start: number, end: number, out: Peek): boolean {
+    const shapes = this.#shapes;
+    const count = shapes.length;
+    const view = this.#views.of(bytes);
+    let index = this.#latest;
+    let late = 0;
+    for (let tries = 0; tries < count && late < LATE_MAX; tries += 1) {
+      const shape = shapes[index]!;
+      const outcome = shape.fill(bytes, view, start, end, out);
+      if (outcome === SHAPE_FITS) {
+        shape.wasUsed = true;
+        this.#latest = index;
+        return true;
+      }
+      if (outcome === SHAPE_DIFFERS_LATE) late += 1;
+      index = index + 1 === count ? 0 : index + 1;
+    }
+    return false;
+  }
+
+  #learn(bytes: Uint8Array, start: number, end: number, record: Peek): void {
+    if (this.#untilLearned > 0) {
+      this.#untilLearned -= 1;
+      return;
+    }
+    const shape = MessageShape.of(bytes, start, end, record);
+    if (this.#shapes.length === SHAPES_MAX || shape === null) this.#untilLearned = LEARNED_OF - 1;
+    if (shape === null) return;
+    this.#latest = this.#place();
+    this.#shapes[this.#latest] = shape;
+  }
+
+  /** A free place, or that of a shape which was not met since the hand came by last. */
+  #place(): number {
+    const shapes = this.#shapes;
+    if (shapes.length < SHAPES_MAX) return shapes.length;
+    while (shapes[this.#hand]!.wasUsed) {
+      shapes[this.#hand]!.wasUsed = false;
+      this.#hand = (this.#hand + 1) % SHAPES_MAX;
+    }
+    return this.#hand;
+  }
+}
