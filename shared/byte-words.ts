@@ -79,4 +79,43 @@ export class ByteWords {
   }
 }
 
+/** Beyond it a block copy wins, whose set-up costs as much as this many bytes do here. */
+const COPIED_BYTES_MAX = 512;
+
+/**
+ * Copies `source[start, end)` to `out[at…]`, and gives back the index after it. The views are of all bytes
+ * of either.
+ */
+export function copyWords(
+  source: Uint8Array,
+  from: DataView,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  to: DataView,
+  at: number,
+): number {
+  const next = at + end - start;
+  if (end - start > COPIED_BYTES_MAX) {
+    out.set(source.subarray(start, end), at);
+    return next;
+  }
+  for (; start + 16 <= end; start += 16) {
+    to.setInt32(at, from.getInt32(start, true), true);
+    to.setInt32(at + 4, from.getInt32(start + 4, true), true);
+    to.setInt32(at + 8, from.getInt32(start + 8, true), true);
+    to.setInt32(at + 12, from.getInt32(start + 12, true), true);
+    at += 16;
+  }
+  for (; start + 4 <= end; start += 4) {
+    to.setInt32(at, from.getInt32(start, true), true);
+    at += 4;
+  }
+  for (; start < end; start += 1) {
+    to.setUint8(at, from.getUint8(start));
+    at += 1;
+  }
+  return next;
+}
+
 const NO_BYTES = new Uint8Array(0);

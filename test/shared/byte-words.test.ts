@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ByteWords, BytesView } from '../../shared/byte-words.ts';
+import { ByteWords, BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
 
 /** The bytes somewhere within others, in memory of a ring or of their own. */
 function placed(bytes: Uint8Array, at: number, isShared: boolean): Uint8Array {
@@ -50,5 +50,32 @@ describe('bytes as words', () => {
     expect(views.of(copy)).not.toBe(views.of(copy));
     ring[3] = 7;
     expect(seen.getUint8(3)).toBe(7);
+  });
+
+  it('keeps a view of other memory up to the size it is told, counting all that it would keep', () => {
+    const views = new BytesView(64);
+    const small = new Uint8Array(new ArrayBuffer(64), 8, 8);
+    const large = new Uint8Array(new ArrayBuffer(65), 8, 8);
+    expect(views.of(small)).toBe(views.of(small));
+    expect(views.of(large)).not.toBe(views.of(large));
+    expect(views.of(large).byteLength).toBe(8);
+  });
+
+  it('copies a span of any length and leaves those around it alone', () => {
+    for (const isShared of [true, false]) {
+      for (let length = 0; length < 600; length += 1) {
+        const source = placed(randomBytes(length), length % 7, isShared);
+        const out = placed(new Uint8Array(length), length % 5, !isShared);
+        const start = length % 7;
+        const at = length % 5;
+        const end = start + length;
+        expect(copyWords(source, viewOf(source), start, end, out, viewOf(out), at)).toBe(
+          at + length,
+        );
+        expect(Buffer.compare(out.subarray(at, at + length), source.subarray(start, end))).toBe(0);
+        expect(Buffer.from(out.subarray(0, at)).toString()).toBe('.'.repeat(at));
+        expect(Buffer.from(out.subarray(at + length)).toString()).toBe('.....');
+      }
+    }
   });
 });

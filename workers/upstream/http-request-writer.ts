@@ -1,3 +1,4 @@
+import { viewOf } from '../../shared/byte-words.ts';
 import { METHODS } from '../../src/protocol/methods.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
 import type { HttpUpstreamCall } from './http-call.ts';
@@ -5,43 +6,56 @@ import type { HttpUpstreamSession } from './http-session.ts';
 import type { Outgoing } from './outgoing.ts';
 
 const CONTENT_LENGTH = Buffer.from('content-length: ', 'latin1');
-const HEAD_END = Buffer.from('\r\n\r\n', 'latin1');
+const CR = 0x0d;
+const LF = 0x0a;
+/** The line break after the length, and the empty line at the end. */
+const BREAK_BYTES = 4;
 const MODERN_VERSION = 'MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: ';
 const NO_LINES = Buffer.alloc(0);
 
 const LENGTH_DIGITS_MAX = 10;
 
 /**
- * Builds HTTP requests for one upstream: the fixed part of the head is made once, the rest is copied
- * behind it into one buffer with the body, so that a call is one write and can be sent again as it is.
+ * Builds HTTP requests for one upstream: the fixed part of the head, up to the length, is made once for each
+ * method and copied as one block; the rest follows it into one buffer with the body, so that a call is one
+ * write and can be sent again as it is.
  */
 export class HttpRequestWriter {
   readonly #post: Buffer;
   readonly #get: Buffer;
   readonly #delete: Buffer;
-  readonly #methodLines: (Buffer | undefined)[] = [];
+  /** `#post` up to the length, without and with the lines of a modern method. */
+  readonly #postBlock: Buffer;
+  readonly #modernBlocks: (Buffer | undefined)[] = [];
+  /** Views of the calls' buffers, which serve many calls each. */
+  readonly #views = new WeakMap<Buffer, DataView>();
 
   constructor(post: Buffer, get: Buffer, remove: Buffer) {
     this.#post = post;
     this.#get = get;
     this.#delete = remove;
+    this.#postBlock = Buffer.concat([post, CONTENT_LENGTH]);
   }
 
   /** A client's call: head and body go straight into the call's own buffer. */
   call(call: HttpUpstreamCall, session: HttpUpstreamSession | null, outgoing: Outgoing): void {
     outgoing.idToken = call.idToken;
     const bodyBytes = outgoing.prepare();
+    const { credential, nameLine, paramLines } = outgoing;
+    // `Mcp-Name` and `Mcp-Param-*` are those of what is being sent, never those of the client.
     const at =
       session !== null
-        ? this.#head(call, session.head, outgoing.credential, NO_LINES, bodyBytes)
+        ? this.#head(call, this.#postBlock, session.head, credential, NO_LINES, bodyBytes)
         : this.#head(
             call,
-            this.#methodLine(outgoing.methodId),
-            outgoing.credential,
-            this.#nameLines(outgoing),
+            this.#modernBlock(outgoing.methodId),
+            credential,
+            nameLine,
+            paramLines,
             bodyBytes,
           );
-    call.requestEnd = outgoing.writePrepared(call.request, at);
+    const { request } = call;
+    call.requestEnd = outgoing.writePrepared(request, at, this.#viewOf(request));
   }
 
   /** A message of our own; `head` holds further header lines. */
@@ -97,21 +111,23 @@ export class HttpRequestWriter {
     return `${MODERN_VERSION}${method}\r\n${named}`;
   }
 
-  #methodLine(methodId: number): Buffer {
-    let line = this.#methodLines[methodId];
-    if (line === undefined) {
-      const name = METHODS[methodId]?.name ?? '';
-      line = Buffer.from(`${MODERN_VERSION}${name}\r\n`, 'latin1');
-      this.#methodLines[methodId] = line;
+  #modernBlock(methodId: number): Buffer {
+    let block = this.#modernBlocks[methodId];
+    if (block === undefined) {
+      const lines = Buffer.from(this.modernLines(METHODS[methodId]?.name ?? '', null), 'latin1');
+      block = Buffer.concat([this.#post, lines, CONTENT_LENGTH]);
+      this.#modernBlocks[methodId] = block;
     }
-    return line;
+    return block;
   }
 
-  /** `Mcp-Name` and `Mcp-Param-*` of what is being sent: never those of the client. */
-  #nameLines(outgoing: Outgoing): Buffer {
-    const { nameLine, paramLines } = outgoing;
-    if (paramLines.length === 0) return nameLine;
-    return Buffer.concat([nameLine, paramLines]);
+  #viewOf(request: Buffer): DataView {
+    let view = this.#views.get(request);
+    if (view === undefined) {
+      view = viewOf(request);
+      this.#views.set(request, view);
+    }
+    return view;
   }
 
   #assemble(
@@ -122,34 +138,37 @@ export class HttpRequestWriter {
     body: Buffer,
     bodyBytes: number,
   ): void {
-    const at = this.#head(call, first, second, third, bodyBytes);
+    const at = this.#head(call, this.#postBlock, first, second, third, bodyBytes);
     call.requestEnd = at + body.copy(call.request, at, 0, bodyBytes);
   }
 
   /** Writes the head of a request with a body of that size; returns where the body goes. */
   #head(
     call: HttpUpstreamCall,
+    block: Buffer,
     first: Buffer,
     second: Buffer,
     third: Buffer,
     bodyBytes: number,
   ): number {
-    const prefix = this.#post;
-    const headBytes = prefix.length + first.length + second.length + third.length;
-    const room =
-      headBytes + CONTENT_LENGTH.length + LENGTH_DIGITS_MAX + HEAD_END.length + bodyBytes;
-    const out = call.reserve(room);
-    out.set(prefix, 0);
-    let at = prefix.length;
+    const headBytes = block.length + first.length + second.length + third.length;
+    const out = call.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
+    out.set(block, 0);
+    let at = writeDigits(out, block.length, bodyBytes);
+    at = endLine(out, at);
     at = append(out, at, first);
     at = append(out, at, second);
     at = append(out, at, third);
-    at = append(out, at, CONTENT_LENGTH);
-    at = writeDigits(out, at, bodyBytes);
-    at = append(out, at, HEAD_END);
+    at = endLine(out, at);
     call.bodyAt = at;
     return at;
   }
+}
+
+function endLine(out: Buffer, at: number): number {
+  out[at] = CR;
+  out[at + 1] = LF;
+  return at + 2;
 }
 
 function append(out: Buffer, at: number, lines: Buffer): number {

@@ -89,9 +89,9 @@ export class Outgoing {
     return splice.size(this.#start, this.#end);
   }
 
-  /** Writes what `prepare` has measured; returns the index after it. */
-  writePrepared(out: Buffer, at: number): number {
-    return this.#splice.write(this.#bytes, this.#start, this.#end, out, at);
+  /** Writes what `prepare` has measured; returns the index after it. `to` is a view of all of `out`. */
+  writePrepared(out: Buffer, at: number, to?: DataView): number {
+    return this.#splice.write(this.#bytes, this.#start, this.#end, out, at, to);
   }
 
   /** Writes the message; returns the index after it. */
