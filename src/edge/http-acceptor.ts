@@ -161,27 +161,33 @@ export class HttpAcceptor implements HttpListener {
     head.finish(this.#method, endpoint, rules.planNumber, arrivalUs);
     if (rules.needsAddress) head.addClient(exchange, rules.trustedProxies);
     if (this.#method !== OPEN_POST) {
-      this.#open(exchange, head.bytes, head.end, EMPTY, false, 0, head.sessionId);
+      this.#open(exchange, head.bytes, head.end, EMPTY, 0, 0, null, head.sessionId);
       return false;
     }
     this.#headOwner = exchange;
     return true;
   }
 
-  onBody(exchange: HttpExchange, chunk: Uint8Array, isLast: boolean): void {
+  onBody(
+    exchange: HttpExchange,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+  ): void {
     if (isLast && this.#headOwner === exchange) {
       // The usual case: the whole body at once, right behind its head. It goes into the ring as it is.
       this.#headOwner = null;
-      this.#counters.add(COUNTERS.EDGE_BYTES_IN.id, chunk.length);
-      if (chunk.length > this.#rules.bodyBytesMax) {
+      this.#counters.add(COUNTERS.EDGE_BYTES_IN.id, end - start);
+      if (end - start > this.#rules.bodyBytesMax) {
         this.#refuse(exchange, 'BODY_TOO_LARGE');
         return;
       }
       const head = this.#head;
-      this.#open(exchange, head.bytes, head.end, chunk, false, 0, head.sessionId);
+      this.#open(exchange, head.bytes, head.end, bytes, start, end, null, head.sessionId);
       return;
     }
-    this.#collect(exchange, chunk, isLast);
+    this.#collect(exchange, bytes.subarray(start, end), isLast);
   }
 
   onWritable(exchange: HttpExchange): void {
@@ -255,8 +261,8 @@ export class HttpAcceptor implements HttpListener {
       else this.#refuse(exchange, 'BUSY', EDGE_REFUSAL.BODY_BUDGET);
       return;
     }
-    const { head, sessionId, budgetBytes } = pending;
-    if (!this.#open(exchange, head, head.length, pending.body, true, budgetBytes, sessionId)) {
+    const { head, sessionId, body } = pending;
+    if (!this.#open(exchange, head, head.length, body, 0, body.length, pending, sessionId)) {
       pending.drop(this.#budget);
     }
   }
@@ -267,8 +273,9 @@ export class HttpAcceptor implements HttpListener {
     head: Uint8Array,
     headBytes: number,
     body: Uint8Array,
-    isOwned: boolean,
-    budgetBytes: number,
+    bodyStart: number,
+    bodyEnd: number,
+    owner: PendingRequest | null,
     sessionId: string,
   ): boolean {
     if (!this.#bringUpToDate(head)) {
@@ -281,7 +288,7 @@ export class HttpAcceptor implements HttpListener {
       this.#refuse(exchange, 'BUSY', EDGE_REFUSAL.SHARD_DOWN);
       return false;
     }
-    const open = shard.proxy.tryOpen(exchange, head, headBytes, body, isOwned, budgetBytes);
+    const open = shard.proxy.tryOpen(exchange, head, headBytes, body, bodyStart, bodyEnd, owner);
     if (open === null) {
       this.#counters.add(COUNTERS.RING_FULL.id + RING_FULL_IN);
       this.#refuse(exchange, 'BUSY');

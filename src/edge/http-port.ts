@@ -84,10 +84,16 @@ export interface HttpListener {
    */
   onRawHead?(exchange: HttpExchange, head: RequestParser): boolean;
   /**
-   * Part of the body. `chunk` is valid only during the call. A request without a body gets one call
-   * with an empty last chunk, in the same turn as onHeadEnd or later.
+   * Part of the body, `bytes[start, end)`, valid only during the call. A request without a body gets one
+   * call with an empty last part, in the same turn as onHeadEnd or later.
    */
-  onBody(exchange: HttpExchange, chunk: Uint8Array, isLast: boolean): void;
+  onBody(
+    exchange: HttpExchange,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+  ): void;
   /** The socket drained after `write` had returned false. */
   onWritable(exchange: HttpExchange): void;
   /** The client is gone, or the server gave up on it (slow body). Nothing follows. */

@@ -231,7 +231,7 @@ export class LeanConnection implements LeanWire {
     this.#wantsBody =
       listener.onRawHead?.(exchange, parser) ?? tellHead(listener, exchange, parser);
     if (!this.#wantsBody || !exchange.isOpen) return;
-    if (!hasBody) listener.onBody(exchange, EMPTY, true);
+    if (!hasBody) listener.onBody(exchange, EMPTY, 0, 0, true);
     else if (expectsContinue) this.#socket.write(CONTINUE);
   }
 
@@ -272,10 +272,7 @@ export class LeanConnection implements LeanWire {
     if (!exchange.isOpen) return;
     this.#bodyBytes += end - start;
     if (this.#bodyBytes > options.bodyBytesMax) this.#refuse('BODY_TOO_LARGE');
-    else if (this.#wantsBody) {
-      const isWhole = start === 0 && end === bytes.length;
-      listener.onBody(exchange, isWhole ? bytes : bytes.subarray(start, end), isLast);
-    }
+    else if (this.#wantsBody) listener.onBody(exchange, bytes, start, end, isLast);
   }
 
   #run(): void {

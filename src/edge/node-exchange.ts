@@ -54,11 +54,11 @@ export class NodeExchange implements HttpExchange {
       if (!this.isOpen) return;
       this.#bodyBytes += chunk.length;
       if (this.#bodyBytes > bodyBytesMax) this.#host.refuseBody(this, 'BODY_TOO_LARGE');
-      else listener.onBody(this, chunk, false);
+      else listener.onBody(this, chunk, 0, chunk.length, false);
     });
     request.on('end', () => {
       clearTimeout(this.#bodyTimer);
-      if (this.isOpen) listener.onBody(this, EMPTY, true);
+      if (this.isOpen) listener.onBody(this, EMPTY, 0, 0, true);
     });
   }
 

@@ -160,7 +160,7 @@ class NodeServer implements HttpServer, NodeHost {
       exchange.readBody();
     } else {
       exchange.request.resume();
-      listener.onBody(exchange, new Uint8Array(0), true);
+      listener.onBody(exchange, new Uint8Array(0), 0, 0, true);
     }
   }
 

@@ -10,7 +10,7 @@
  *        prefix, made once a second
  */
 import { STATUS_CODES } from 'node:http';
-import { BytesView, viewOf } from '../../shared/byte-words.ts';
+import { BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
 import { isFieldSafe } from './framing-rules.ts';
 
 /** All but the largest answers fit; those get memory of their own. */
@@ -21,15 +21,22 @@ const HEAD_BYTES_MAX = 8 * 1024;
 const KEPT_VIEWS = 2048;
 /** Callers use a handful of status and content types; past this many, prefixes are made per answer. */
 const PREFIXES_MAX = 256;
-/** Longer runs are copied by the platform, which costs a call and an object. */
-const WORD_COPY_BYTES_MAX = 512;
 /** Hexadecimal digits of a chunk's size, its line end and the one behind the chunk. */
 const CHUNK_EXTRA_BYTES = 12;
 
 const CHUNKED_END = Buffer.from('0\r\n\r\n', 'latin1');
 const CLOSE_FIELD = Buffer.from('Connection: close\r\n', 'latin1');
 const CHUNKED_FIELD = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
-const LENGTH_FIELD = Buffer.from('Content-Length: ', 'latin1');
+const LENGTH_FIELD = 'Content-Length: ';
+
+/** How a head begins, up to where its own part does. */
+interface Prefix {
+  /** Ends in the name of Content-Length, for answers without fields of their own. */
+  readonly bytes: Buffer;
+  readonly view: DataView;
+  /** Where that name begins. */
+  readonly lengthAt: number;
+}
 
 /** What `writeHead` writes in place of a length. */
 export const BODY_CHUNKED = -1;
@@ -42,11 +49,11 @@ export class ReplySlab {
   #view: DataView = viewOf(this.#bytes);
   #views: (Buffer | undefined)[] = [];
   readonly #sources = new BytesView();
-  readonly #prefixes = new Map<string, Buffer>();
+  readonly #prefixes = new Map<string, Prefix>();
   #date = '';
   #lastStatus = 0;
   #lastType = '';
-  #lastPrefix: Buffer = Buffer.alloc(0);
+  #lastPrefix: Prefix | null = null;
 
   /** Whether so many bytes fit behind what is there. */
   hasRoom(bytes: number): boolean {
@@ -59,7 +66,7 @@ export class ReplySlab {
     if (date === this.#date) return;
     this.#date = date;
     this.#prefixes.clear();
-    this.#lastStatus = 0;
+    this.#lastPrefix = null;
   }
 
   /** What is filled, to be written. */
@@ -88,12 +95,21 @@ export class ReplySlab {
     isLast: boolean,
     bodyBytes: number,
   ): void {
-    this.append(this.#prefix(status, contentType));
+    const prefix = this.#prefix(status, contentType);
+    const { bytes, view, lengthAt } = prefix;
+    if (headers.length === 0 && !isLast && bodyBytes >= 0) {
+      this.length = copyWords(bytes, view, 0, bytes.length, this.#bytes, this.#view, this.length);
+      this.#digits(bodyBytes);
+      this.#lineEnd();
+      this.#lineEnd();
+      return;
+    }
+    this.length = copyWords(bytes, view, 0, lengthAt, this.#bytes, this.#view, this.length);
     for (let at = 0; at + 1 < headers.length; at += 2) this.#field(headers[at]!, headers[at + 1]!);
     if (isLast) this.append(CLOSE_FIELD);
     if (bodyBytes === BODY_CHUNKED) this.append(CHUNKED_FIELD);
     else if (bodyBytes !== BODY_NONE) {
-      this.append(LENGTH_FIELD);
+      this.length = copyWords(bytes, view, lengthAt, bytes.length, this.#bytes, this.#view, this.length); // prettier-ignore
       this.#digits(bodyBytes);
       this.#lineEnd();
     }
@@ -110,21 +126,8 @@ export class ReplySlab {
 
   /** Bytes that fit, from memory that may be shared. */
   copy(source: Uint8Array, start: number, end: number): void {
-    const at = this.length;
-    this.length = at + end - start;
-    if (end - start > WORD_COPY_BYTES_MAX) {
-      this.#bytes.set(source.subarray(start, end), at);
-      return;
-    }
     const from = this.#sources.of(source);
-    const to = this.#view;
-    const words = (end - start) & ~3;
-    for (let offset = 0; offset < words; offset += 4) {
-      to.setInt32(at + offset, from.getInt32(start + offset, true), true);
-    }
-    for (let offset = words; offset < end - start; offset += 1) {
-      this.#bytes[at + offset] = source[start + offset]!;
-    }
+    this.length = copyWords(source, from, start, end, this.#bytes, this.#view, this.length);
   }
 
   /** Whether a chunk of so many bytes fits with all that is around it. */
@@ -176,8 +179,9 @@ export class ReplySlab {
     this.length += this.#bytes.write(`${name}: ${value}\r\n`, this.length, 'latin1');
   }
 
-  #prefix(status: number, contentType: string): Buffer {
-    if (status === this.#lastStatus && contentType === this.#lastType) return this.#lastPrefix;
+  #prefix(status: number, contentType: string): Prefix {
+    const last = this.#lastPrefix;
+    if (last !== null && status === this.#lastStatus && contentType === this.#lastType) return last;
     const key = `${status} ${contentType}`;
     let prefix = this.#prefixes.get(key);
     if (prefix === undefined) {
@@ -186,7 +190,9 @@ export class ReplySlab {
           ? `Content-Type: ${contentType}\r\n`
           : '';
       const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
-      prefix = Buffer.from(`${line}${type}Date: ${this.#date}\r\n`, 'latin1');
+      const start = `${line}${type}Date: ${this.#date}\r\n`;
+      const bytes = Buffer.from(start + LENGTH_FIELD, 'latin1');
+      prefix = { bytes, view: viewOf(bytes), lengthAt: start.length };
       if (this.#prefixes.size < PREFIXES_MAX) this.#prefixes.set(key, prefix);
     }
     this.#lastStatus = status;

@@ -21,6 +21,7 @@ import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { Doorbell } from '../../shared/doorbell.ts';
+import { BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
 import type { RingWriter } from '../../shared/ring-writer.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { ConnectionTable } from './connection-table.ts';
@@ -30,6 +31,13 @@ import type { HttpExchange } from './http-server.ts';
 /** See `#ringSoon`. */
 const FRAMES_PER_RING = 16;
 const NO_BYTES = new Uint8Array(0);
+/** The scratch block of heads and the buffer that sockets are read into are not larger. */
+const VIEWED_BYTES_MAX = 64 * 1024;
+
+/** Holds a body, and a part of the body budget for it. */
+export interface BodyOwner {
+  readonly budgetBytes: number;
+}
 
 export class ShardProxy {
   readonly index: number;
@@ -45,6 +53,9 @@ export class ShardProxy {
   readonly #reservePayloadBytes: number;
   readonly #framePayloadBytesMax: number;
   #writer: RingWriter | null;
+  #ringView: DataView = viewOf(NO_BYTES);
+  readonly #heads = new BytesView(VIEWED_BYTES_MAX);
+  readonly #bodies = new BytesView(VIEWED_BYTES_MAX);
   /** Frames written since the doorbell was last rung. */
   #unrung: number;
   #isRingDue: boolean;
@@ -87,6 +98,7 @@ export class ShardProxy {
   attach(generation: number, writer: RingWriter): void {
     this.generation = generation;
     this.#writer = writer;
+    this.#ringView = viewOf(writer.bytes);
   }
 
   /** The shard is gone: drops all that waits. Its exchanges stay open until somebody answers them. */
@@ -123,8 +135,8 @@ export class ShardProxy {
    * Hands a request over.
    *
    * @param head open head and header block, as `open-codec.ts` has them, `headBytes` long
-   * @param body the whole body; copied before this returns unless `isOwned`
-   * @param isOwned nobody else will touch `body`, and its `budgetBytes` of the budget come with it
+   * @param body the whole body in `body[bodyStart, bodyEnd)`; copied before this returns unless it has an owner
+   * @param owner what holds `body` until now: nobody else will touch that, and its part of the budget comes with it
    * @returns the exchange, or null if there is no room: no slot, a full ring, or no budget for the rest
    */
   tryOpen(
@@ -132,16 +144,18 @@ export class ShardProxy {
     head: Uint8Array,
     headBytes: number,
     body: Uint8Array,
-    isOwned: boolean,
-    budgetBytes: number,
+    bodyStart: number,
+    bodyEnd: number,
+    owner: BodyOwner | null,
   ): EdgeExchange | null {
     const writer = this.#writer;
     if (writer === null || this.#controlQueue.length > 0) return null;
     // A body that fits no frame goes behind the OPEN as a whole: then its size is no reason to refuse.
-    const isWhole = body.length <= this.#framePayloadBytesMax - headBytes;
-    const first = isWhole ? body.length : 0;
-    const rest = body.length - first;
-    if (rest > 0 && !isOwned && !this.#budget.tryTake(rest)) return null;
+    const bodyBytes = bodyEnd - bodyStart;
+    const isWhole = bodyBytes <= this.#framePayloadBytesMax - headBytes;
+    const first = isWhole ? bodyBytes : 0;
+    const rest = bodyBytes - first;
+    if (rest > 0 && owner === null && !this.#budget.tryTake(rest)) return null;
     const exchange = this.table.tryTake(http);
     const at =
       exchange === null
@@ -150,26 +164,27 @@ export class ShardProxy {
             FRAME_OPEN,
             rest === 0 ? FLAG_FIN : 0,
             exchange.number,
-            body.length,
+            bodyBytes,
             headBytes + first,
           );
     if (exchange === null || at < 0) {
       if (exchange !== null) this.table.release(exchange);
-      if (rest > 0 && !isOwned) this.#budget.give(rest);
+      if (rest > 0 && owner === null) this.#budget.give(rest);
       return null;
     }
     const ring = writer.bytes;
-    ring.set(head.length === headBytes ? head : head.subarray(0, headBytes), at);
-    if (isWhole) ring.set(body, at + headBytes);
+    const to = this.#ringView;
+    const bodyAt = copyWords(head, this.#heads.of(head), 0, headBytes, ring, to, at);
+    if (isWhole) copyWords(body, this.#bodies.of(body), bodyStart, bodyEnd, ring, to, bodyAt);
     writer.commit();
     if (rest > 0) {
-      exchange.pendingBody = isOwned ? body : body.slice();
+      exchange.pendingBody = owner === null ? body.slice(bodyStart, bodyEnd) : body;
       exchange.pendingBodyAt = 0;
-      exchange.budgetBytes = isOwned ? budgetBytes : rest;
+      exchange.budgetBytes = owner === null ? rest : owner.budgetBytes;
       this.#queueBody(exchange);
       this.#flushBodies(writer);
-    } else if (isOwned) {
-      this.#budget.give(budgetBytes);
+    } else if (owner !== null) {
+      this.#budget.give(owner.budgetBytes);
     }
     this.#ringSoon();
     return exchange;

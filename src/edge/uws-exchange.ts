@@ -339,7 +339,7 @@ export class UwsExchange implements HttpExchange {
     } else {
       if (isLast) this.#onBodyEnd();
       else this.#onBodyPart(chunk.byteLength);
-      this.#host.listener.onBody(this, new Uint8Array(chunk), isLast);
+      this.#host.listener.onBody(this, new Uint8Array(chunk), 0, chunk.byteLength, isLast);
     }
     this.#isInBody = false;
     this.isCorked = false;

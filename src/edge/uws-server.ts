@@ -233,7 +233,7 @@ class UwsServer implements HttpServer, UwsHost {
     } else if (head.contentLength > 0) {
       exchange.readBody();
     } else {
-      listener.onBody(exchange, EMPTY, true);
+      listener.onBody(exchange, EMPTY, 0, 0, true);
     }
   }
 

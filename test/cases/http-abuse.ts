@@ -51,7 +51,14 @@ class AbuseListener implements HttpListener {
     return this.lives.has(exchange);
   }
 
-  onBody(exchange: HttpExchange, chunk: Uint8Array, isLast: boolean): void {
+  onBody(
+    exchange: HttpExchange,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+  ): void {
+    const chunk = bytes.subarray(start, end);
     const life = this.#lifeOf(exchange);
     const own = ownByte(life.letter);
     if (!chunk.every((byte) => byte < 0x80 || byte === own)) this.mixed.push(life.path);

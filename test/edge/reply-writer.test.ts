@@ -50,7 +50,7 @@ class Bench {
     const { ringsIn, ringInBytes } = this.layout;
     this.proxy.attach(1, new RingWriter(this.region, ringsIn[0]![0]!, ringInBytes));
     const empty = new Uint8Array(0);
-    this.exchange = this.proxy.tryOpen(this.http, new Uint8Array(40), 40, empty, false, 0)!;
+    this.exchange = this.proxy.tryOpen(this.http, new Uint8Array(40), 40, empty, 0, 0, null)!;
   }
 
   head(contentType: number, flags = 0): void {

@@ -58,8 +58,9 @@ class Bench {
       head,
       HEAD_BYTES,
       new Uint8Array(bodyBytes),
-      false,
       0,
+      bodyBytes,
+      null,
     );
   }
 

@@ -68,7 +68,14 @@ export class HttpRecorder implements HttpListener {
     return this.wantsBody(request);
   }
 
-  onBody(exchange: HttpExchange, chunk: Uint8Array, isLast: boolean): void {
+  onBody(
+    exchange: HttpExchange,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    isLast: boolean,
+  ): void {
+    const chunk = bytes.subarray(start, end);
     const request = this.#of(exchange);
     if (request.isComplete || request.isAborted) throw new Error('body after the end');
     request.body = Buffer.concat([request.body, chunk]);
