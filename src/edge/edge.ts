@@ -333,6 +333,8 @@ export class Edge implements SupervisorHooks<unknown> {
       listener: this.#acceptor,
       usualPaths: this.#plan.endpoints.map((endpoint) => endpoint.path),
       implementation: listen.server,
+      onAcceptError: ({ message }) =>
+        this.#options.logger.warn({ message }, 'cannot accept a client'),
       ...this.#acceptor.serverCounts,
     };
   }

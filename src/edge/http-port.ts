@@ -55,6 +55,8 @@ export interface HttpServerOptions {
    * itself (no HTTP/1.1 at all, no Host, length and encoding at once) is not told.
    */
   onFramingRefused?(): void;
+  /** A client could not be accepted: too many open files, and the like. */
+  onAcceptError?(error: Error): void;
   /** A client connected. */
   onConnection?(): void;
 }

@@ -7,8 +7,8 @@
  *
  * - Bytes are used up before `onRead` returns; the read buffer is shared by all connections of the
  *   server. Only an incomplete head is copied.
- * - What follows a request that still runs disconnects: nobody could tell whose it is once that request
- *   is cut, and no client of this protocol sends it.
+ * - What follows a request that still runs, or an answer that the peer does not take, disconnects: it
+ *   would have to be queued, and no client of this protocol sends it.
  * - In CLOSING bytes are read and dropped, so that the peer gets to read our last words.
  */
 import type { Socket } from 'node:net';
@@ -179,9 +179,7 @@ export class LeanConnection implements LeanWire {
           at = this.#readChunks(bytes, at, end);
           break;
         case STEP_RUNNING:
-          this.#host.options.onPipelinedDisconnect?.();
-          this.destroy();
-          this.#abortExchange();
+          this.#refuseToQueue();
           return;
         default:
           return;
@@ -192,6 +190,10 @@ export class LeanConnection implements LeanWire {
   /** @returns where to go on; `end` where nothing more of these bytes counts */
   #readHead(bytes: Buffer, start: number, end: number): number {
     const host = this.#host;
+    if (this.#isTimed && this.#writer.isHolding) {
+      this.#refuseToQueue();
+      return end;
+    }
     const after = host.parser.parse(bytes, start, end);
     const headBytes = (after < 0 ? end : after) - start;
     if (headBytes > host.options.headerBytesMax) this.#refuse('HEADERS_TOO_LARGE');
@@ -203,6 +205,13 @@ export class LeanConnection implements LeanWire {
       return after;
     }
     return end;
+  }
+
+  /** More requests, though one still runs or the answers before were not taken. */
+  #refuseToQueue(): void {
+    this.#host.options.onPipelinedDisconnect?.();
+    this.destroy();
+    this.#abortExchange();
   }
 
   #hold(bytes: Buffer, start: number, end: number): void {

@@ -137,8 +137,15 @@ export class LeanExchange implements HttpExchange {
       return;
     }
     this.#isCorked = true;
-    fn(this);
-    this.#isCorked = false;
+    let isDone = false;
+    try {
+      fn(this);
+      isDone = true;
+    } finally {
+      this.#isCorked = false;
+      // What a failure left behind must not be the beginning of somebody else's answer.
+      if (!isDone) this.#wire.slab.length = 0;
+    }
     if (this.isOpen && this.#wire.slab.length > 0 && !this.#wire.flush()) this.isStalled = true;
   }
 

@@ -88,8 +88,7 @@ class LeanServer implements HttpServer, LeanHost {
       this.#server.once('error', reject);
       this.#server.listen({ host: bare, port, exclusive: true, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
-        // Too many open files and the like: the client sees it, and the next one may fare better.
-        this.#server.on('error', () => undefined);
+        this.#server.on('error', (error) => this.options.onAcceptError?.(error));
         const address = this.#server.address() as AddressInfo;
         resolve({ host: address.address, port: address.port });
       });

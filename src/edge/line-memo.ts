@@ -4,14 +4,14 @@
  * it is compared four bytes at a time and not read byte by byte.
  *
  * - Lines of all connections share one table. What a line means depends on nothing but its bytes, so
- *   nothing of one client's shows to another, and whoever fills the table with lines of his own costs
- *   the others time alone: theirs are read anew.
+ *   nobody is answered by what another one sent, and whoever fills the table with lines of his own costs
+ *   the others time alone: theirs are read anew. Lines with secrets stay out of it (`field-kind.ts`).
  * - A place follows from eight bytes of the line; two lines at one place take turns.
  */
 
 const PLACES_BITS = 9;
 const PLACES = 1 << PLACES_BITS;
-/** Longer lines, such as tokens, differ from request to request or client to client. */
+/** Longer lines are read each time. */
 const LINE_BYTES_MAX = 124;
 const LINE_BYTES_MIN = 8;
 const STRIDE = 128;

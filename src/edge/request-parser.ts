@@ -16,11 +16,11 @@ import {
   FIELD_HOST,
   FIELD_TRANSFER_ENCODING,
   fieldKind,
+  isRememberedKind,
 } from './field-kind.ts';
 import { FIELDS_MAX, LENGTH_DIGITS_MAX } from './framing-rules.ts';
 import { LineMemo } from './line-memo.ts';
 import type { RefusalName } from './refusal-reply.ts';
-import { HEADER_AUTHORIZATION } from '../../shared/header-code.ts';
 
 /** The bytes are well formed so far, and more are needed. */
 export const REQUEST_INCOMPLETE = -1;
@@ -248,7 +248,7 @@ export class RequestParser {
     if (kind >= FIELD_HOST && !this.#note(bytes, kind, valueStart, valueEnd)) {
       return this.#refuse('FRAMING_REFUSED');
     }
-    if (kind !== HEADER_AUTHORIZATION && kind !== FIELD_CONTENT_LENGTH) {
+    if (isRememberedKind(kind)) {
       const { view } = this;
       this.#memo.note(view, start, next - start, kind, nameEnd - start, valueStart - start, valueEnd - start); // prettier-ignore
     }

@@ -110,6 +110,20 @@ describe('the lean HTTP server alone', () => {
     expect(answers.map(({ body }) => body)).toEqual(paths);
   });
 
+  it('disconnects a client that asks on and on and takes no answer', async () => {
+    await bench.start('lean');
+    bench.listener.onComplete = ({ exchange }) => replyText(exchange, 'x'.repeat(10_000));
+    const socket = await bench.connect();
+    socket.socket.pause();
+    const requests = get('/again').repeat(500);
+    while (bench.counts.pipelined === 0) await Promise.race([socket.send(requests), nextTurn()]);
+    const answered = bench.listener.requests.length;
+    await nextTurn();
+    expect(bench.listener.requests.length).toBe(answered);
+    socket.socket.resume();
+    await socket.closed;
+  });
+
   it('tells a listener of bytes what it tells one of text', async () => {
     const heard: string[] = [];
     class RawRecorder extends HttpRecorder {
@@ -128,3 +142,7 @@ describe('the lean HTTP server alone', () => {
     expect(listener.requests[0]!.body.toString()).toBe('body');
   });
 });
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fieldKind, FIELD_HOST, FIELD_OTHER, FIELD_PARAM } from '../../src/edge/field-kind.ts';
+import {
+  fieldKind,
+  FIELD_HOST,
+  FIELD_OTHER,
+  FIELD_PARAM,
+  isRememberedKind,
+} from '../../src/edge/field-kind.ts';
 import { HEADER_ACCEPT, HEADER_AUTHORIZATION } from '../../shared/header-code.ts';
 import {
   REQUEST_INCOMPLETE,
@@ -139,6 +145,17 @@ describe('a request parser', () => {
 });
 
 describe('a field kind', () => {
+  it('of a secret is never remembered', () => {
+    const kindOf = (name: string) => fieldKind(Buffer.from(name, 'latin1'), 0, name.length);
+    const secret = ['authorization', 'cookie', 'x-api-key', 'mcp-session-id', 'mcp-param-key'];
+    for (const name of [...secret, 'last-event-id', 'x-forwarded-for', 'content-length']) {
+      expect(isRememberedKind(kindOf(name)), name).toBe(false);
+    }
+    for (const name of ['accept', 'host', 'user-agent', 'mcp-name']) {
+      expect(isRememberedKind(kindOf(name)), name).toBe(true);
+    }
+  });
+
   it('is found by the name in any case, and by no other name', () => {
     const kindOf = (name: string) => fieldKind(Buffer.from(name, 'latin1'), 0, name.length);
     expect(kindOf('HOST')).toBe(FIELD_HOST);
