@@ -80,13 +80,17 @@ export class ByteWords {
 }
 
 /** Beyond it a block copy wins, whose set-up costs as much as this many bytes do here. */
-const COPIED_BYTES_MAX = 512;
+const COPIED_BYTES_MAX = 768;
 
 /**
- * Copies `source[start, end)` to `out[at…]`, and gives back the index after it. The views are of all bytes
- * of either.
+ * Copies the text `source[start, end)` to `out[at…]`, and gives back the index after it. The views are of
+ * all bytes of either.
+ *
+ * Eight bytes at a time, as doubles: an engine may change the bits of a NaN on the way (ECMAScript,
+ * NumericToRawBytes), but no text in UTF-8 makes one. It would take a byte from 0xf0 on and after it 0x7f
+ * or 0xff, where the rest of a character must follow.
  */
-export function copyWords(
+export function copyText(
   source: Uint8Array,
   from: DataView,
   start: number,
@@ -95,26 +99,24 @@ export function copyWords(
   to: DataView,
   at: number,
 ): number {
-  const next = at + end - start;
-  if (end - start > COPIED_BYTES_MAX) {
+  const length = end - start;
+  const next = at + length;
+  if (length > COPIED_BYTES_MAX) {
     out.set(source.subarray(start, end), at);
     return next;
   }
+  if (length < 8) {
+    for (let index = 0; index < length; index += 1) out[at + index] = source[start + index]!;
+    return next;
+  }
   for (; start + 16 <= end; start += 16) {
-    to.setInt32(at, from.getInt32(start, true), true);
-    to.setInt32(at + 4, from.getInt32(start + 4, true), true);
-    to.setInt32(at + 8, from.getInt32(start + 8, true), true);
-    to.setInt32(at + 12, from.getInt32(start + 12, true), true);
+    to.setFloat64(at, from.getFloat64(start, true), true);
+    to.setFloat64(at + 8, from.getFloat64(start + 8, true), true);
     at += 16;
   }
-  for (; start + 4 <= end; start += 4) {
-    to.setInt32(at, from.getInt32(start, true), true);
-    at += 4;
-  }
-  for (; start < end; start += 1) {
-    to.setUint8(at, from.getUint8(start));
-    at += 1;
-  }
+  if (start + 8 <= end) to.setFloat64(at, from.getFloat64(start, true), true);
+  // The last eight once more, with what there is before them.
+  to.setFloat64(next - 8, from.getFloat64(end - 8, true), true);
   return next;
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ByteWords, BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
+import { ByteWords, BytesView, copyText, viewOf } from '../../shared/byte-words.ts';
 
 /** The bytes somewhere within others, in memory of a ring or of their own. */
 function placed(bytes: Uint8Array, at: number, isShared: boolean): Uint8Array {
@@ -61,15 +61,16 @@ describe('bytes as words', () => {
     expect(views.of(large).byteLength).toBe(8);
   });
 
-  it('copies a span of any length and leaves those around it alone', () => {
+  it('copies text of any length and leaves those around it alone', () => {
+    const text = Buffer.from('\u007f\u{10ffff}\u007f\u{1f600}ÿ€"\\ plain'.repeat(80));
     for (const isShared of [true, false]) {
-      for (let length = 0; length < 600; length += 1) {
-        const source = placed(randomBytes(length), length % 7, isShared);
+      for (let length = 0; length < 800; length += 1) {
+        const source = placed(text.subarray(length, 2 * length), length % 7, isShared);
         const out = placed(new Uint8Array(length), length % 5, !isShared);
         const start = length % 7;
         const at = length % 5;
         const end = start + length;
-        expect(copyWords(source, viewOf(source), start, end, out, viewOf(out), at)).toBe(
+        expect(copyText(source, viewOf(source), start, end, out, viewOf(out), at)).toBe(
           at + length,
         );
         expect(Buffer.compare(out.subarray(at, at + length), source.subarray(start, end))).toBe(0);

@@ -10,7 +10,7 @@
  * stores them; whatever would make it store something else, or refuse, does not fit. So a message that
  * fits is OK, and its record is that of the learned one with every position moved by the slots before.
  */
-import { ByteWords } from '../../../shared/byte-words.ts';
+import { viewOf } from '../../../shared/byte-words.ts';
 import { isIdToken } from './id.ts';
 import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
 import { MemberCursor } from './member-cursor.ts';
@@ -49,14 +49,14 @@ interface Slot {
 export class MessageShape {
   /** It was met since somebody last looked for one to forget. */
   wasUsed = true;
-  readonly #literals: readonly ByteWords[];
+  readonly #literals: Literals;
   readonly #slots: Uint8Array;
   /** Where each literal stood in the message that was learned from. */
   readonly #starts: Int32Array;
   readonly #fields: FilledFields;
 
   private constructor(
-    literals: readonly ByteWords[],
+    literals: Literals,
     slots: Uint8Array,
     starts: Int32Array,
     fields: FilledFields,
@@ -79,7 +79,7 @@ export class MessageShape {
     if (slots.length >= SEGMENTS_MAX || slots.some((slot) => slot.start >= slot.end)) return null;
     const starts = Int32Array.from([start, ...slots.map((slot) => slot.end)]);
     const ends = [...slots.map((slot) => slot.start), end];
-    const literals = ends.map((to, index) => new ByteWords(bytes.slice(starts[index], to)));
+    const literals = new Literals(bytes, starts, ends);
     const fields = isRequest
       ? new FilledRequest(record, starts, ends)
       : new FilledResponse(record, starts, ends);
@@ -95,21 +95,23 @@ export class MessageShape {
    * @param view of all of `bytes`
    */
   fill(bytes: Uint8Array, view: DataView, start: number, end: number, out: Peek): number {
-    const literals = this.#literals;
+    const { words, lengths, firsts } = this.#literals;
     const slots = this.#slots;
     const starts = this.#starts;
     const count = slots.length;
     // The last literal first: it is long where senders put an envelope there, and differ in it.
-    const tail = literals[count]!;
-    const tailStart = end - tail.length;
-    if (tailStart < start || !tail.equals(view, tailStart, end)) return SHAPE_DIFFERS;
+    const tailStart = end - lengths[count]!;
+    if (tailStart < start || !standsAt(view, tailStart, end, words, firsts[count]!)) {
+      return SHAPE_DIFFERS;
+    }
     let at = start;
     let miss = SHAPE_DIFFERS;
     scan.lineBreak = 0;
     for (let index = 0; index < count; index += 1) {
-      const literal = literals[index]!;
-      const slotStart = at + literal.length;
-      if (slotStart > tailStart || !literal.equals(view, at, slotStart)) return miss;
+      const slotStart = at + lengths[index]!;
+      if (slotStart > tailStart || !standsAt(view, at, slotStart, words, firsts[index]!)) {
+        return miss;
+      }
       moved[index] = at - starts[index]!;
       at = skipSlot(slots[index]!, bytes, slotStart, end);
       if (slots[index]! >= SLOT_ARGUMENTS) miss = SHAPE_DIFFERS_LATE;
@@ -124,12 +126,69 @@ export class MessageShape {
 
   /** Whether it gives back, member by member, what it was learned from. */
   #describes(bytes: Uint8Array, start: number, end: number, record: Peek): boolean {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     const filled = new Peek();
-    if (this.fill(bytes, view, start, end, filled) !== SHAPE_FITS) return false;
+    if (this.fill(bytes, viewOf(bytes), start, end, filled) !== SHAPE_FITS) return false;
     filled.filledBy = record.filledBy;
     return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
   }
+}
+
+/**
+ * The literals of a shape as words of eight bytes, read as doubles, all in one array. Doubles are equal
+ * where their bits are, but for zeros and NaN. Valid JSON makes neither: it has no byte 0, and it is UTF-8
+ * (see `copyText`).
+ */
+class Literals {
+  readonly words: Float64Array;
+  readonly lengths: Int32Array;
+  /** Index of the first word of each. */
+  readonly firsts: Int32Array;
+
+  constructor(bytes: Uint8Array, starts: Int32Array, ends: readonly number[]) {
+    const view = viewOf(bytes);
+    const words: number[] = [];
+    const firsts: number[] = [];
+    ends.forEach((end, index) => {
+      const start = starts[index]!;
+      firsts.push(words.length);
+      if (end - start < 8) words.push(...bytes.subarray(start, end));
+      // The last word overlaps the one before.
+      else {
+        for (let at = start; at + 8 <= end; at += 8) words.push(view.getFloat64(at, true));
+        words.push(view.getFloat64(end - 8, true));
+      }
+    });
+    this.words = Float64Array.from(words);
+    this.lengths = Int32Array.from(ends, (end, index) => end - starts[index]!);
+    this.firsts = Int32Array.from(firsts);
+  }
+}
+
+/** Whether the literal that begins with this word stands in `[at, end)`, which has its length. */
+function standsAt(
+  view: DataView,
+  at: number,
+  end: number,
+  words: Float64Array,
+  word: number,
+): boolean {
+  if (end - at < 8) {
+    for (; at < end; at += 1) {
+      if (view.getUint8(at) !== words[word]) return false;
+      word += 1;
+    }
+    return true;
+  }
+  for (; at + 16 <= end; at += 16) {
+    if (view.getFloat64(at, true) !== words[word]) return false;
+    if (view.getFloat64(at + 8, true) !== words[word + 1]) return false;
+    word += 2;
+  }
+  if (at + 8 <= end) {
+    if (view.getFloat64(at, true) !== words[word]) return false;
+    word += 1;
+  }
+  return view.getFloat64(end - 8, true) === words[word];
 }
 
 /** By how much each literal of the message at hand stands elsewhere; a field that is absent moves by 0. */

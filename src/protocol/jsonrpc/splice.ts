@@ -6,7 +6,7 @@
  * is never overrun.
  */
 import { assert } from '../../../shared/assert.ts';
-import { BytesView, copyWords } from '../../../shared/byte-words.ts';
+import { BytesView, copyText } from '../../../shared/byte-words.ts';
 import { copyBytes } from './write.ts';
 
 /** Edits in one message: six tokens, six cuts and three insertions are the most that is asked for. */
@@ -109,11 +109,11 @@ export class Splice {
     const view = this.#sources.of(bytes);
     let from = start;
     for (let i = 0; i < this.#count; i += 1) {
-      at = copyWords(bytes, view, from, this.#starts[i]!, out, to, at);
+      at = copyText(bytes, view, from, this.#starts[i]!, out, to, at);
       at = copyBytes(this.#texts[i]!, this.#textStarts[i]!, this.#textEnds[i]!, out, at);
       from = this.#ends[i]!;
     }
-    return copyWords(bytes, view, from, end, out, to, at);
+    return copyText(bytes, view, from, end, out, to, at);
   }
 }
 
