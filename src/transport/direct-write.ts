@@ -7,8 +7,8 @@
  *         ├─▶ it took a part or nothing: the handle HOLDS the bytes, and sends the rest in order
  *         └─▶ it refused: the socket is destroyed with the error that `socket.write` would report
  *
- * - Order is kept: while anything is held or queued, and wherever the socket is not a plain, connected,
- *   uncorked one, `socket.write` does the work, and its bytes go behind those of the handle.
+ * - Order is kept: while the stream has anything queued, and wherever the socket is not a plain,
+ *   connected, uncorked one, `socket.write` does the work, and its bytes go behind those of the handle.
  * - The handle is no public interface of node. What is needed of it is looked for once per thread, by
  *   way of a stream over a handle of our own; where anything is missing all writes are `socket.write`.
  * - A request object must not be used again while the handle has it, or the process ends. It has an
@@ -72,15 +72,13 @@ export class DirectWriter {
    * notice these writes.
    *
    * @returns true if the bytes may be changed again; false if they are held, until `isHolding` is
-   *   false again. On a plain socket that ends with 'drain', however little was held.
+   *   false again. 'drain' tells when the handle holds nothing any more.
    */
   write(bytes: Uint8Array): boolean {
     const socket = this.#socket;
-    const handle = this.#isPlain && this.#held === 0 ? directHandle(socket) : null;
+    const handle = this.#isPlain ? directHandle(socket) : null;
     if (handle === null) {
-      // A stream says 'drain' only if much was queued, and what is queued here waits behind the handle's.
-      if (this.#isPlain && this.isHolding) socket.write(bytes, this.#onQueued);
-      else socket.write(bytes);
+      socket.write(bytes);
       return !this.isHolding;
     }
     const request = spare ?? newRequest();
@@ -91,10 +89,6 @@ export class DirectWriter {
     if (status < 0) socket.destroy(writeError(status));
     return request === spare;
   }
-
-  readonly #onQueued = (): void => {
-    if (!this.#socket.destroyed && !this.isHolding) this.#socket.emit('drain');
-  };
 
   /** The request keeps the bytes alive, which the handle itself does not. */
   #hold(request: WriteRequest, bytes: Uint8Array): void {
@@ -107,7 +101,7 @@ export class DirectWriter {
     this.#held -= 1;
     if (socket.destroyed) return;
     if (status < 0) socket.destroy(writeError(status));
-    else if (!this.isHolding) socket.emit('drain');
+    else if (this.#held === 0) socket.emit('drain');
   }
 }
 
