@@ -1,8 +1,9 @@
 /**
  * The head that was read last, for the next one: a server sends the same bytes again and again, but for
  * the digits of Content-Length. A head that is equal to the last one in every other byte says the same,
- * so that it is compared (some 0.1 µs) and not read (0.4 µs). With a new `Date` once a second one is read.
+ * so that it is compared (some 0.05 µs) and not read (0.4 µs). With a new `Date` once a second one is read.
  */
+import { ByteWords, viewOf } from '../../../shared/byte-words.ts';
 
 /** Longer heads are read each time. */
 const MEMO_BYTES_MAX = 512;
@@ -17,29 +18,30 @@ const ZERO = 0x30;
 export class HeadMemo {
   /** Of the head that `match` has found; -1 where it has none. */
   contentLength = -1;
-  readonly #bytes = new Uint8Array(MEMO_BYTES_MAX);
-  /** 0: nothing is remembered. */
-  #length = 0;
-  /** Where the digits of Content-Length lie; both `#length` where there are none. */
-  #digitsStart = 0;
-  #digitsEnd = 0;
+  /** Up to the digits of Content-Length, or to the end; null: nothing is remembered. */
+  #before: ByteWords | null = null;
+  /** From there to the end; null where there are no digits. */
+  #after: ByteWords | null = null;
+  /** Reads of a thread share one buffer, so this is nearly always the right one. */
+  #viewed: Uint8Array = NO_BYTES;
+  #view: DataView = viewOf(NO_BYTES);
   /** Heads since the last one that matched. */
   #misses = 0;
 
   /** @returns the offset after the head if it is equal to the remembered one, else -1 */
   match(bytes: Uint8Array, start: number, end: number): number {
-    const length = this.#length;
-    const digitsStart = this.#digitsStart;
-    if (length === 0 || end - start < digitsStart) return -1;
-    const memo = this.#bytes;
-    let at = start;
-    for (let i = 0; i < digitsStart; i += 1, at += 1) if (bytes[at] !== memo[i]) return -1;
-    if (digitsStart < length) {
-      at = this.#readDigits(bytes, at, end);
-      if (at < 0 || end - at < length - this.#digitsEnd) return -1;
-      for (let i = this.#digitsEnd; i < length; i += 1, at += 1) {
-        if (bytes[at] !== memo[i]) return -1;
-      }
+    const before = this.#before;
+    if (before === null) return -1;
+    let at = start + before.length;
+    if (at > end) return -1;
+    const view = this.#viewOf(bytes);
+    if (!before.equals(view, start, at)) return -1;
+    const after = this.#after;
+    if (after !== null) {
+      const digitsEnd = this.#readDigits(bytes, at, end);
+      if (digitsEnd < 0) return -1;
+      at = digitsEnd + after.length;
+      if (at > end || !after.equals(view, digitsEnd, at)) return -1;
     }
     this.#misses = 0;
     return at;
@@ -61,18 +63,24 @@ export class HeadMemo {
     this.#misses += 1;
     const isResting = this.#misses > TRIES_BEFORE_REST && this.#misses % REST_ANSWERS !== 0;
     if (length > MEMO_BYTES_MAX || isResting) {
-      this.#length = 0;
+      this.#before = null;
       return;
     }
-    for (let i = 0; i < length; i += 1) this.#bytes[i] = bytes[start + i] as number;
-    this.#length = length;
-    this.#digitsStart = digitsStart < 0 ? length : digitsStart - start;
-    this.#digitsEnd = digitsStart < 0 ? length : digitsEnd - start;
+    const hasDigits = digitsStart >= 0;
+    this.#before = new ByteWords(bytes.subarray(start, hasDigits ? digitsStart : end));
+    this.#after = hasDigits ? new ByteWords(bytes.subarray(digitsEnd, end)) : null;
     this.contentLength = -1;
   }
 
   forget(): void {
-    this.#length = 0;
+    this.#before = null;
+  }
+
+  #viewOf(bytes: Uint8Array): DataView {
+    if (bytes === this.#viewed) return this.#view;
+    this.#viewed = bytes;
+    this.#view = viewOf(bytes);
+    return this.#view;
   }
 
   /** @returns where they end, or -1 if there is no number here that can be a length */
@@ -89,3 +97,5 @@ export class HeadMemo {
     return at === start ? -1 : at;
   }
 }
+
+const NO_BYTES = new Uint8Array(0);
