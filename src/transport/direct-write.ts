@@ -8,7 +8,7 @@
  *         └─▶ it refused: the socket is destroyed with the error that `socket.write` would report
  *
  * - Order is kept: while the stream has anything queued, and wherever the socket is not a plain,
- *   connected, uncorked one, `socket.write` does the work, and its bytes go behind those of the handle.
+ *   connected one, `socket.write` does the work, and its bytes go behind those of the handle.
  * - The handle is no public interface of node. What is needed of it is looked for once per thread, by
  *   way of a stream over a handle of our own; where anything is missing all writes are `socket.write`.
  * - A request object must not be used again while the handle has it, or the process ends. It has an
@@ -45,6 +45,7 @@ export class DirectWriter {
   readonly #isPlain: boolean;
   /** Writes that the handle holds. */
   #held = 0;
+  #isRefused = false;
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
@@ -61,33 +62,38 @@ export class DirectWriter {
     return (handleOf(this.#socket)?.writeQueueSize ?? 0) + this.#socket.writableLength;
   }
 
-  /** A write failed, or the socket did otherwise: nothing will be sent any more. */
-  get hasFailed(): boolean {
-    return this.#socket.errored !== null;
+  /** The last write failed at once: no byte of it has left, and the socket is at its end. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   /**
-   * Writes all of `bytes`. Errors go the socket's own way; `hasFailed` tells at once of those that
-   * come at once, and then no byte of this write has left. A `setTimeout` of the socket does not
+   * Writes all of `bytes`. Errors go the socket's own way; a `setTimeout` of the socket does not
    * notice these writes.
    *
    * @returns true if the bytes may be changed again; false if they are held, until `isHolding` is
    *   false again. 'drain' tells when the handle holds nothing any more.
    */
   write(bytes: Uint8Array): boolean {
-    const socket = this.#socket;
-    const handle = this.#isPlain ? directHandle(socket) : null;
-    if (handle === null) {
-      socket.write(bytes);
-      return !this.isHolding;
-    }
+    const handle = this.#isPlain ? freeHandle(this.#socket) : null;
+    if (handle === null) return this.#writeStream(bytes);
     const request = spare ?? newRequest();
     spare = null;
     const status = handle.writeBuffer(request, bytes);
-    if (request.getAsyncId() < 0) spare = request;
-    else this.#hold(request, bytes);
-    if (status < 0) socket.destroy(writeError(status));
-    return request === spare;
+    this.#isRefused = status < 0;
+    if (status < 0) this.#socket.destroy(writeError(status));
+    if (request.getAsyncId() >= 0) {
+      this.#hold(request, bytes);
+      return false;
+    }
+    spare = request;
+    return true;
+  }
+
+  #writeStream(bytes: Uint8Array): boolean {
+    this.#socket.write(bytes);
+    this.#isRefused = this.#socket.errored !== null;
+    return !this.isHolding;
   }
 
   /** The request keeps the bytes alive, which the handle itself does not. */
@@ -105,10 +111,9 @@ export class DirectWriter {
   }
 }
 
-/** The handle of a socket that has nothing to do but to write. */
-function directHandle(socket: net.Socket): NativeHandle | null {
-  const isReady = socket.writable && !socket.connecting;
-  if (!isReady || socket.writableLength > 0 || socket.writableCorked > 0) return null;
+/** The handle of a socket that can be written to and has nothing queued above it. */
+function freeHandle(socket: net.Socket): NativeHandle | null {
+  if (socket.connecting || socket.writableEnded || socket.writableLength > 0) return null;
   return handleOf(socket);
 }
 

@@ -56,7 +56,7 @@ describe('DirectWriter on a plain socket', () => {
     expect(writer.write(bytes)).toBe(true);
     bytes.write('two ');
     expect(writer.write(bytes.subarray(0, 3))).toBe(true);
-    expect([writer.isHolding, writer.hasFailed]).toEqual([false, false]);
+    expect([writer.isHolding, writer.isRefused]).toEqual([false, false]);
     client.end();
     expect((await readAll(accepted)).toString()).toBe('one two');
     expect(streamed).not.toHaveBeenCalled();
@@ -117,7 +117,7 @@ describe('DirectWriter on a plain socket', () => {
       const bytes = Buffer.from('lost');
       if (isDirect) writer.write(bytes);
       else client.write(bytes);
-      expect(writer.hasFailed).toBe(true);
+      expect(writer.isRefused).toBe(isDirect);
       const [{ code, syscall, errno, message }] = await failed;
       await once(client, 'close');
       outcomes.push({ code, syscall, errno, message });

@@ -23,6 +23,15 @@ export class RequestWriter {
    * @returns false if the socket refused at once, and so took no byte of any of them
    */
   write(out: DirectWriter, first: LeanCall): boolean {
+    if (first.next !== null) return this.#writeSeveral(out, first);
+    out.write(requestBytes(first));
+    this.#counters.writes += 1;
+    if (out.isRefused) return false;
+    this.#counters.requests += 1;
+    return true;
+  }
+
+  #writeSeveral(out: DirectWriter, first: LeanCall): boolean {
     const count = this.#counters;
     let bytes = 0;
     let calls = 0;
@@ -30,21 +39,18 @@ export class RequestWriter {
       bytes += call.end - call.start;
       calls += 1;
     }
-    if (calls === 1) {
-      out.write(requestBytes(first));
-      count.writes += 1;
-    } else if (bytes <= SLAB_BYTES) {
+    if (bytes <= SLAB_BYTES) {
       this.#writeJoined(out, first, bytes);
       count.writes += 1;
+      if (out.isRefused) return false;
     } else {
       for (let call: LeanCall | null = first; call !== null; call = call.next) {
         out.write(requestBytes(call));
         count.writes += 1;
         // The first write tells whether the connection is gone; a later failure leaves doubt.
-        if (call === first && out.hasFailed) return false;
+        if (call === first && out.isRefused) return false;
       }
     }
-    if (calls === 1 || bytes <= SLAB_BYTES) if (out.hasFailed) return false;
     count.requests += calls;
     return true;
   }
@@ -56,11 +62,16 @@ export class RequestWriter {
       at += call.request.copy(slab, at, call.start, call.end);
     }
     // Not all taken by the kernel: the socket keeps the slab, the next turn gets another.
-    this.#slab = out.write(slab.subarray(0, bytes)) ? slab : null;
+    this.#slab = out.write(bytesOf(slab, 0, bytes)) ? slab : null;
   }
 }
 
-function requestBytes(call: LeanCall): Buffer {
-  const { request, start, end } = call;
-  return start === 0 && end === request.length ? request : request.subarray(start, end);
+function requestBytes(call: LeanCall): Uint8Array {
+  return bytesOf(call.request, call.start, call.end);
+}
+
+/** `subarray` would make a Buffer, which takes twice as long. */
+function bytesOf(buffer: Buffer, start: number, end: number): Uint8Array {
+  if (start === 0 && end === buffer.length) return buffer;
+  return new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start);
 }
