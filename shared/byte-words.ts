@@ -120,4 +120,28 @@ export function copyText(
   return next;
 }
 
+/** The same for bytes of any kind, by words of four: what they are is not known, or not text. */
+export function copyWords(
+  source: Uint8Array,
+  from: DataView,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  to: DataView,
+  at: number,
+): number {
+  const next = at + end - start;
+  if (end - start > COPIED_BYTES_MAX) {
+    out.set(source.subarray(start, end), at);
+    return next;
+  }
+  for (; start + 8 <= end; start += 8) {
+    to.setInt32(at, from.getInt32(start, true), true);
+    to.setInt32(at + 4, from.getInt32(start + 4, true), true);
+    at += 8;
+  }
+  for (; start < end; start += 1, at += 1) out[at] = source[start]!;
+  return next;
+}
+
 const NO_BYTES = new Uint8Array(0);
