@@ -12,30 +12,34 @@ const PREFIX_MAX = 9_007_198;
 const COUNTER_DIGITS = 9;
 const COUNTER_MAX = 1_000_000_000;
 export const CALL_ID_DIGITS = 16;
+const ZERO = 0x30;
+const NINE = 0x39;
 
 export class CallIds {
-  #prefix: Buffer;
+  /** Digits of the id given out last. */
+  readonly #digits: Buffer;
   #counter = 0;
 
   constructor() {
-    this.#prefix = newPrefix();
+    this.#digits = firstDigits();
   }
 
   /** Writes the next id's digits into `out`; returns the counter, which identifies the call here. */
   next(out: Buffer): number {
+    const digits = this.#digits;
     this.#counter += 1;
     if (this.#counter >= COUNTER_MAX) {
       this.#counter = 1;
-      this.#prefix = newPrefix();
+      firstDigits().copy(digits);
     }
-    const prefix = this.#prefix;
-    for (let i = 0; i < 7; i += 1) out[i] = prefix[i] as number;
-    let rest = this.#counter;
-    for (let i = CALL_ID_DIGITS - 1; i >= CALL_ID_DIGITS - COUNTER_DIGITS; i -= 1) {
-      const tens = (rest / 10) | 0;
-      out[i] = 48 + rest - tens * 10;
-      rest = tens;
+    // Counts in decimal: nine of ten times one digit changes.
+    let at = CALL_ID_DIGITS - 1;
+    while (digits[at] === NINE) {
+      digits[at] = ZERO;
+      at -= 1;
     }
+    digits[at]! += 1;
+    for (let i = 0; i < CALL_ID_DIGITS; i += 1) out[i] = digits[i]!;
     return this.#counter;
   }
 }
@@ -62,6 +66,8 @@ export function isCallId(
   return end - start === token.length && equalsAt(bytes, start, token);
 }
 
-function newPrefix(): Buffer {
-  return Buffer.from(String(randomInt(PREFIX_MIN, PREFIX_MAX)), 'latin1');
+/** A new prefix, and a counter of zero. */
+function firstDigits(): Buffer {
+  const prefix = String(randomInt(PREFIX_MIN, PREFIX_MAX));
+  return Buffer.from(prefix.padEnd(CALL_ID_DIGITS, '0'), 'latin1');
 }

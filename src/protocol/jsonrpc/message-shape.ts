@@ -6,12 +6,14 @@
  *
  * A shape is learned from a message that `peek` has read and found OK. `peek` reads from left to right
  * and is a function of the bytes: over equal literals it does the same again, key for key. Slots are
- * whole values, scanned by the functions that `peek` scans them with, under the rules by which it
- * stores them; whatever would make it store something else, or refuse, does not fit. So a message that
- * fits is OK, and its record is that of the learned one with every position moved by the slots before.
+ * whole values, or all that stands in a string, scanned by the functions that `peek` scans them with,
+ * under the rules by which it stores them; whatever would make it store something else, or refuse, does
+ * not fit. So a message that fits is OK, and its record is that of the learned one with every position
+ * moved by the slots before.
  */
 import { viewOf } from '../../../shared/byte-words.ts';
 import { isIdToken } from './id.ts';
+import { asciiBytes, equalsAt } from './key-set.ts';
 import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
 import { MemberCursor } from './member-cursor.ts';
 import { NAME_BYTES_MAX, URI_BYTES_MAX } from './peek-params.ts';
@@ -30,6 +32,12 @@ const SLOT_TRACE = 4;
 /** Tokens: any value, of any size. */
 const SLOT_ARGUMENTS = 5;
 const SLOT_RESULT = 6;
+/** String content, of any size and kind: the text of a result's only content. */
+const SLOT_TEXT = 7;
+
+/** Around the text of most results. */
+const TEXT_OPEN = asciiBytes('[{"type":"text","text":"');
+const TEXT_CLOSE = asciiBytes('"}]');
 
 /** What `fill` answers. */
 export const SHAPE_FITS = 1;
@@ -218,9 +226,21 @@ function responseSlots(bytes: Uint8Array, record: Peek): Slot[] {
   cursor.open(bytes, resultStart, resultEnd);
   while (cursor.next()) {
     if (MEMBERS[LEVEL_RESULT]!.find(bytes, cursor.keyStart, cursor.keyEnd) !== 0) continue;
-    slots.push({ kind: SLOT_RESULT, start: cursor.valueStart, end: cursor.valueEnd });
+    slots.push(resultSlot(bytes, cursor.valueStart, cursor.valueEnd));
   }
   return slots;
+}
+
+function resultSlot(bytes: Uint8Array, start: number, end: number): Slot {
+  const textStart = start + TEXT_OPEN.length;
+  const textEnd = end - TEXT_CLOSE.length;
+  const isText =
+    textStart < textEnd &&
+    equalsAt(bytes, start, TEXT_OPEN) &&
+    skipString(bytes, textStart, end) === textEnd + 1 &&
+    equalsAt(bytes, textEnd, TEXT_CLOSE);
+  if (isText) return { kind: SLOT_TEXT, start: textStart, end: textEnd };
+  return { kind: SLOT_RESULT, start, end };
 }
 
 /** The index after the slot at `at`; negative where `peek` would not store such a value. */
@@ -232,6 +252,8 @@ function skipSlot(kind: number, bytes: Uint8Array, at: number, end: number): num
       return skipValue(bytes, at, end, ARGUMENTS_DEPTH);
     case SLOT_RESULT:
       return skipValue(bytes, at, end, RESULT_DEPTH);
+    case SLOT_TEXT:
+      return skipContent(bytes, at, end, end, 0);
     case SLOT_NAME:
       return skipContent(bytes, at, end, NAME_BYTES_MAX, STRING_ESCAPE | STRING_CONTROL);
     case SLOT_URI:

@@ -24,6 +24,7 @@ const SENDERS: readonly string[] = [
   '{"id":1,"jsonrpc":"2.0","method":"no/such"}',
   '{"jsonrpc":"2.0","id":1234567890123456,"result":{"content":[{"type":"text","text":"42"}],"structuredContent":{"result":42},"isError":false,"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s"}}}}',
   '{"result":{"content":[],"ttlMs":5,"cacheScope":"private"},"id":5,"jsonrpc":"2.0"}',
+  '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}',
   '{"jsonrpc":"2.0","id":1,"result":{}}',
 ];
 
@@ -114,6 +115,18 @@ describe('a remembered shape', () => {
     const [answer] = SENDERS.filter((text) => text.includes('structuredContent'));
     const other = answer!.replace('"42"', '"a longer text"').replace('{"result":42}', '[]');
     expect(fill(shapeOf(answer!), other)).toBe(SHAPE_FITS);
+  });
+
+  it('takes on any text as the only content, and any content where there was more than one', () => {
+    const answer = (content: string) => `{"jsonrpc":"2.0","id":1,"result":{"content":${content}}}`;
+    const one = (text: string) => answer(`[{"type":"text","text":"${text}"}]`);
+    const two = answer('[{"type":"text","text":"a"},{"type":"text","text":"b"}]');
+    expect(fill(shapeOf(one('a')), one('\\n\u2028\u007fé'))).toBe(SHAPE_FITS);
+    expect(fill(shapeOf(one('a')), one(''))).toBe(SHAPE_FITS);
+    expect(fill(shapeOf(one('a')), two)).toBe(SHAPE_DIFFERS_LATE);
+    expect(fill(shapeOf(one('a')), one('\n'))).toBe(SHAPE_DIFFERS_LATE);
+    expect(fill(shapeOf(two), one('a'))).toBe(SHAPE_FITS);
+    expect(fill(shapeOf(one('')), answer('[]'))).toBe(SHAPE_FITS);
   });
 
   it('leaves to the parser what is written in another way or must be refused', () => {
