@@ -10,6 +10,7 @@
  * Values are bytes as they were on the wire. What a peer controls (length, characters) never fails an
  * assertion here: a field that cannot travel is answered with -1 and the caller refuses the message.
  */
+import { BytesView } from './byte-words.ts';
 import { HEADER_CODES, HEADER_OTHER } from './header-code.ts';
 import { readU16, writeU16 } from './little-endian.ts';
 
@@ -106,17 +107,24 @@ export class HeaderFields {
   nameEnd = 0;
   valueStart = 0;
   valueEnd = 0;
-  /** Where the first field of each code starts, plus one; 0 when there is none. */
-  readonly #firstFields = new Uint32Array(HEADER_CODES);
+  /** Bit n is set when there is a field with code n; its first value lies from `#starts[n]` to `#ends[n]`. */
+  #codes = 0;
+  readonly #starts = new Uint32Array(HEADER_CODES);
+  readonly #ends = new Uint32Array(HEADER_CODES);
+  readonly #views = new BytesView();
 
   /**
    * Finds the value of a known field: sets `valueStart` and `valueEnd` (and the other members of the
    * field). False, and nothing set, when it is absent.
    */
   find(code: number): boolean {
-    const field = this.#firstFields[code] ?? 0;
-    if (field === 0) return false;
-    this.nextHeader(field - 1);
+    if ((this.#codes & (1 << code)) === 0) return false;
+    const start = this.#starts[code]!;
+    this.code = code;
+    this.nameStart = start;
+    this.nameEnd = start;
+    this.valueStart = start;
+    this.valueEnd = this.#ends[code]!;
     return true;
   }
 
@@ -144,22 +152,36 @@ export class HeaderFields {
     this.headersEnd = end;
     this.headerCount = count;
     this.repeatedCodes = 0;
-    const firstFields = this.#firstFields;
-    // A loop: `fill` is a call into the platform for some twenty words.
-    for (let code = 0; code < HEADER_CODES; code += 1) firstFields[code] = 0;
+    this.#codes = 0;
+    let codes = 0;
+    let repeated = 0;
     let cursor = start;
-    for (let fields = 0; fields < count; fields += 1) {
-      if (cursor + HEADER_FIELD_BYTES > end) return false;
-      const code = bytes[cursor]!;
-      const nameBytes = bytes[cursor + 1]!;
-      if (code >= HEADER_CODES || (code === HEADER_OTHER) !== nameBytes > 0) return false;
-      if (code !== HEADER_OTHER) {
-        if (this.#firstFields[code] === 0) this.#firstFields[code] = cursor + 1;
-        else this.repeatedCodes |= 1 << code;
+    if (count > 0) {
+      const view = this.#views.of(bytes);
+      const starts = this.#starts;
+      const ends = this.#ends;
+      for (let fields = 0; fields < count; fields += 1) {
+        if (cursor + HEADER_FIELD_BYTES > end) return false;
+        const field = view.getInt32(cursor, true);
+        const code = field & 0xff;
+        const nameBytes = (field >>> 8) & 0xff;
+        if (code >= HEADER_CODES || (code === HEADER_OTHER) !== nameBytes > 0) return false;
+        const valueStart = cursor + HEADER_FIELD_BYTES + nameBytes;
+        // May step past the end; the next round or the last line sees it, as it only grows.
+        cursor = valueStart + (field >>> 16);
+        if (code === HEADER_OTHER) continue;
+        const bit = 1 << code;
+        if ((codes & bit) !== 0) {
+          repeated |= bit;
+          continue;
+        }
+        codes |= bit;
+        starts[code] = valueStart;
+        ends[code] = cursor;
       }
-      // May step past the end; the next round or the last line sees it, as it only grows.
-      cursor += HEADER_FIELD_BYTES + nameBytes + readU16(bytes, cursor + 2);
     }
+    this.#codes = codes;
+    this.repeatedCodes = repeated;
     return cursor === end;
   }
 }
