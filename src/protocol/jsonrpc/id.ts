@@ -6,10 +6,12 @@
  * characters, and an answer could not be matched.
  */
 import { ID_BYTES_MAX } from '../../../shared/limits.ts';
+import { asciiBytes } from './key-set.ts';
 import { hexUnit } from './token.ts';
 
-/** Digits of 2^53 - 1. */
-const INTEGER_DIGITS_MAX = 16;
+/** The digits of 2^53 - 1. */
+const INTEGER_MAX = asciiBytes(String(Number.MAX_SAFE_INTEGER));
+const INTEGER_DIGITS_MAX: number = INTEGER_MAX.length;
 
 /** Whether the valid JSON value `bytes[start, end)` can be an id. */
 export function isIdToken(bytes: Uint8Array, start: number, end: number): boolean {
@@ -21,14 +23,18 @@ export function isIdToken(bytes: Uint8Array, start: number, end: number): boolea
 /** Whether the token is an integer that a double holds exactly. */
 export function isSafeInteger(bytes: Uint8Array, start: number, end: number): boolean {
   const first = bytes[start] === 0x2d ? start + 1 : start;
-  if (first >= end || end - first > INTEGER_DIGITS_MAX) return false;
-  let value = 0;
+  const digits = end - first;
+  if (digits <= 0 || digits > INTEGER_DIGITS_MAX) return false;
   for (let i = first; i < end; i += 1) {
     const digit = bytes[i]! - 0x30;
     if (digit < 0 || digit > 9) return false;
-    value = value * 10 + digit;
   }
-  return value <= Number.MAX_SAFE_INTEGER;
+  // Fewer digits are less in any case, and as many are in the order of their first difference.
+  if (digits < INTEGER_DIGITS_MAX) return true;
+  for (let i = 0; i < INTEGER_DIGITS_MAX; i += 1) {
+    if (bytes[first + i] !== INTEGER_MAX[i]) return bytes[first + i]! < INTEGER_MAX[i]!;
+  }
+  return true;
 }
 
 /** Whether a valid string has an escaped surrogate without its other half. */

@@ -12,6 +12,7 @@
  * moved by the slots before.
  */
 import { viewOf } from '../../../shared/byte-words.ts';
+import { ID_BYTES_MAX } from '../../../shared/limits.ts';
 import { isIdToken } from './id.ts';
 import { asciiBytes, equalsAt } from './key-set.ts';
 import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
@@ -264,9 +265,15 @@ function skipSlot(kind: number, bytes: Uint8Array, at: number, end: number): num
 }
 
 function skipId(bytes: Uint8Array, at: number, end: number): number {
-  const isString = bytes[at] === QUOTE;
-  const after = isString ? skipString(bytes, at + 1, end) : skipNumber(bytes, at, end);
-  return after >= 0 && isIdToken(bytes, at, after) ? after : -1;
+  if (bytes[at] !== QUOTE) {
+    const after = skipNumber(bytes, at, end);
+    return after >= 0 && isIdToken(bytes, at, after) ? after : -1;
+  }
+  const after = skipString(bytes, at + 1, end);
+  if (after < 0) return -1;
+  // Without escapes there is nothing to look for in it.
+  const isPlain = (scan.string & STRING_ESCAPE) === 0 && after - at <= ID_BYTES_MAX;
+  return isPlain || isIdToken(bytes, at, after) ? after : -1;
 }
 
 function skipContent(
