@@ -69,7 +69,7 @@ export class UndiciHttpClient implements HttpClient, UndiciCallOwner {
   }
 
   send(
-    request: Buffer,
+    request: Uint8Array,
     start: number,
     end: number,
     listener: HttpResponseListener,
@@ -78,7 +78,8 @@ export class UndiciHttpClient implements HttpClient, UndiciCallOwner {
   ): HttpCall | null {
     const { maxConnections, queueMax } = this.#options;
     if (this.#isClosing || this.#calls.size >= maxConnections + queueMax) return null;
-    const call = new UndiciCall(this, request, start, end, listener, resendable);
+    const bytes = Buffer.from(request.buffer, request.byteOffset, request.length);
+    const call = new UndiciCall(this, bytes, start, end, listener, resendable);
     this.#calls.add(call);
     this.renewCall(call, timeoutMs);
     // Not before `send` has returned: undici may answer at once.

@@ -26,6 +26,7 @@ import { STREAM_DONE, STREAM_FAILED } from '../../src/protocol/jsonrpc/response-
 import type { ByteSink, ResponseStream } from '../../src/protocol/jsonrpc/response-stream.ts';
 import type { CallListener } from './call.ts';
 import { UpstreamCall } from './call.ts';
+import { FilledPart } from './filled-part.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import type { HttpUpstreamSession } from './http-session.ts';
 import { StreamResume } from './stream-resume.ts';
@@ -51,6 +52,7 @@ export class HttpUpstreamCall
   request: Buffer = EMPTY;
   bodyAt = 0;
   requestEnd = 0;
+  readonly #filled = new FilledPart();
   /** Comes back to its upstream for another client's call once its answer has ended. */
   isPooled = false;
   upSession: HttpUpstreamSession | null = null;
@@ -87,11 +89,11 @@ export class HttpUpstreamCall
   send(): boolean {
     this.#resume = null;
     this.#expectAnswer();
-    const { request } = this;
+    const filled = this.#filled.of(this.request, this.requestEnd);
     this.#handle = this.#upstream.client.send(
-      request,
+      filled,
       0,
-      this.requestEnd,
+      filled.length,
       this,
       0,
       this.isResendable,
@@ -178,7 +180,10 @@ export class HttpUpstreamCall
     this.#resume = null;
     this.#held = EMPTY;
     this.#heldBytes = 0;
-    if (this.request.length > REQUEST_BYTES_KEPT) this.request = EMPTY;
+    if (this.request.length > REQUEST_BYTES_KEPT) {
+      this.request = EMPTY;
+      this.#filled.of(EMPTY, 0);
+    }
   }
 
   onFailure(kind: HttpFailureKind, executed: HttpExecuted): void {

@@ -10,9 +10,9 @@ import type { RequestWriter } from './request-writer.ts';
 export class FlushTurn {
   readonly #writer: RequestWriter;
   readonly #run: () => void;
-  #dirty: LeanConnection[] = [];
-  /** The other of two lists that take turns, so that none is made per turn. */
-  #spare: LeanConnection[] = [];
+  /** What is marked, linked by `nextDirty`: no array to empty and fill each turn. */
+  #first: LeanConnection | null = null;
+  #last: LeanConnection | null = null;
   /** Something is marked: `#run` is called at the end of this turn. */
   isDue = false;
   /** The time of this turn, while `isDue`: read once for all calls of it. */
@@ -27,7 +27,9 @@ export class FlushTurn {
   mark(connection: LeanConnection, nowMs: number): void {
     if (connection.isDirty) return;
     connection.isDirty = true;
-    this.#dirty.push(connection);
+    if (this.#last === null) this.#first = connection;
+    else this.#last.nextDirty = connection;
+    this.#last = connection;
     if (this.isDue) return;
     this.isDue = true;
     this.nowMs = nowMs;
@@ -37,17 +39,19 @@ export class FlushTurn {
   #flush(): void {
     this.isDue = false;
     const { nowMs } = this;
-    const dirty = this.#dirty;
-    this.#dirty = this.#spare;
-    for (const connection of dirty) {
+    let connection = this.#first;
+    this.#first = null;
+    this.#last = null;
+    while (connection !== null) {
+      const next: LeanConnection | null = connection.nextDirty;
+      connection.nextDirty = null;
       connection.isDirty = false;
       connection.flush(this.#writer, nowMs);
       if (connection.isResuming) {
         connection.isResuming = false;
         connection.resume();
       }
+      connection = next;
     }
-    dirty.length = 0;
-    this.#spare = dirty;
   }
 }

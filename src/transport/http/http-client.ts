@@ -152,7 +152,7 @@ export interface HttpClient {
    * @returns null, with the listener untouched, if `queueMax` calls wait or the client is closed
    */
   send(
-    request: Buffer,
+    request: Uint8Array,
     start: number,
     end: number,
     listener: HttpResponseListener,

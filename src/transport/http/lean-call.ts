@@ -33,7 +33,7 @@ export interface CallOwner {
 }
 
 export class LeanCall implements HttpCall {
-  readonly request: Buffer;
+  readonly request: Uint8Array;
   readonly start: number;
   readonly end: number;
   readonly resendable: boolean;
@@ -62,7 +62,7 @@ export class LeanCall implements HttpCall {
 
   constructor(
     owner: CallOwner,
-    request: Buffer,
+    request: Uint8Array,
     start: number,
     end: number,
     listener: HttpResponseListener,

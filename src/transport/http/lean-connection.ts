@@ -65,8 +65,9 @@ export class LeanConnection {
   isPaused = false;
   /** The response under way, or to come, has no end in sight: nothing may be queued behind it. */
   isStreaming = false;
-  /** In the client's list of connections to flush. */
+  /** In the client's list of connections to flush, before `nextDirty`. */
   isDirty = false;
+  nextDirty: LeanConnection | null = null;
   /** A paused response is to be read on at the next flush. */
   isResuming = false;
   connectDeadlineMs = Infinity;

@@ -97,7 +97,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
   }
 
   send(
-    request: Buffer,
+    request: Uint8Array,
     start: number,
     end: number,
     listener: HttpResponseListener,
