@@ -54,19 +54,20 @@ export class LoopBackClient implements HttpClient {
   }
 
   send(
-    request: Buffer,
+    request: Uint8Array,
     start: number,
     end: number,
     listener: HttpResponseListener,
   ): HttpCall | null {
     this.bytesSent += end - start;
     if (this.isHeld) {
-      this.#request = request;
+      this.#request = bufferOver(request);
       this.#end = end;
       this.#listener = listener;
       return CALL;
     }
-    const text = request.toString('latin1', request.indexOf(BODY_MARK, start), end);
+    const bytes = bufferOver(request);
+    const text = bytes.toString('latin1', bytes.indexOf(BODY_MARK, start), end);
     setImmediate(() => this.#reply(text, listener));
     return CALL;
   }
@@ -105,4 +106,8 @@ export class LoopBackClient implements HttpClient {
     if (bytes.length > 0) listener.onBody(bytes, 0, bytes.length);
     if (kind !== REPLY_OPEN) listener.onEnd();
   }
+}
+
+function bufferOver(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
