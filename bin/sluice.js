@@ -13,9 +13,10 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write('sluice: not built yet: run `npm run build` in the folder of the package\n');
   process.exitCode = 1;
 } else {
-  // Twice the bytecode that the compiler inlines into one function by itself: a call passes some sixty small
-  // functions. Here, as it holds for the process: not for one that uses the gateway as a library.
+  // Twice the bytecode that the compiler inlines by itself, in all and of one function: a call passes some sixty
+  // small functions. Here, as it holds for the process: not for one that uses the gateway as a library.
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=2000');
+  setFlagsFromString('--max-inlined-bytecode-size=1000');
   const { main } = await import(entry.href);
   process.exitCode = await main(process.argv.slice(2));
   // Nothing should be left that keeps the process; if something is, it does not get to.
