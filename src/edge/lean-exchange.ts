@@ -17,7 +17,7 @@ export interface LeanWire {
   readonly isLast: boolean;
   /** Writes what is in the slab and empties it. False: the socket is full, and holds the rest. */
   flush(): boolean;
-  /** Writes bytes that nobody else touches any more. False as above. */
+  /** Writes bytes. False as above: then they must stay as they are. */
   send(bytes: Buffer): boolean;
   /** The answer is complete and written. */
   onAnswered(): void;
@@ -149,17 +149,19 @@ export class LeanExchange implements HttpExchange {
     if (this.isOpen && this.#wire.slab.length > 0 && !this.#wire.flush()) this.isStalled = true;
   }
 
-  /** What does not fit into the slab goes out behind what is in it, as one write of its own memory. */
+  /** What does not fit into the slab goes out behind what is in it, as one write. */
   #sendLarge(bytes: Uint8Array, start: number, end: number, isChunk: boolean): boolean {
     const { slab } = this.#wire;
     if (isChunk) slab.chunkStart(end - start);
     const before = slab.length;
-    const whole = Buffer.allocUnsafeSlow(before + end - start + (isChunk ? 2 : 0));
+    const whole = slab.large(before + end - start + (isChunk ? 2 : 0));
     whole.set(slab.filled());
     slab.length = 0;
     whole.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), before);
     if (isChunk) whole.write('\r\n', whole.length - 2, 'latin1');
-    return this.#wire.send(whole);
+    const isTaken = this.#wire.send(whole);
+    if (!isTaken) slab.abandonLarge();
+    return isTaken;
   }
 
   #finish(): void {

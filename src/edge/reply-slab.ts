@@ -11,10 +11,13 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
+import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import { isFieldSafe } from './framing-rules.ts';
 
-/** All but the largest answers fit; those get memory of their own. */
+/** All but large answers fit. */
 const SLAB_BYTES = 16 * 1024;
+/** A piece of a large answer, which is a frame from a shard, with all that is around it. */
+const LARGE_BYTES = FRAME_BYTES_MAX + 4 * 1024;
 /** What a head may take of it. Shards' header blocks are far smaller; see `writeHead`. */
 const HEAD_BYTES_MAX = 8 * 1024;
 /** Up to here views are kept by length: making one costs more than a small copy. */
@@ -48,6 +51,7 @@ export class ReplySlab {
   #bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #view: DataView = viewOf(this.#bytes);
   #views: (Buffer | undefined)[] = [];
+  #large: Buffer | null = null;
   readonly #sources = new BytesView();
   readonly #prefixes = new Map<string, Prefix>();
   #date = '';
@@ -81,6 +85,20 @@ export class ReplySlab {
     this.#bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
     this.#view = viewOf(this.#bytes);
     this.#views = [];
+  }
+
+  /**
+   * Memory for what does not fit. The same each time, as far as it is large enough, until somebody holds
+   * on to it (`abandonLarge`): pieces of large answers would be garbage by the megabyte.
+   */
+  large(bytes: number): Buffer {
+    if (bytes > LARGE_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    this.#large ??= Buffer.allocUnsafeSlow(LARGE_BYTES);
+    return this.#large.subarray(0, bytes);
+  }
+
+  abandonLarge(): void {
+    this.#large = null;
   }
 
   /**
