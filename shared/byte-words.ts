@@ -102,7 +102,7 @@ export function copyText(
   const length = end - start;
   const next = at + length;
   if (length > COPIED_BYTES_MAX) {
-    out.set(source.subarray(start, end), at);
+    copyLarge(source, start, end, out, at);
     return next;
   }
   if (length < 8) {
@@ -120,6 +120,44 @@ export function copyText(
   return next;
 }
 
+/** As much as a frame holds, and the bytes that align it. */
+const ALIGNED_BYTES = 64 * 1024;
+const WORD_MASK = 7;
+let aligned: Uint8Array | null = null;
+
+/**
+ * Copies many bytes. Where one side is shared memory the platform moves words of eight if both sides are
+ * aligned alike, else single bytes, which takes seven times as long. So what is not aligned alike goes by
+ * way of memory that is aligned like the shared side: the other of the two copies is a plain one.
+ */
+export function copyLarge(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  out: Uint8Array,
+  at: number,
+): void {
+  const isFromShared = isShared(source);
+  const isAlike = ((source.byteOffset + start - out.byteOffset - at) & WORD_MASK) === 0;
+  if (isAlike || (!isFromShared && !isShared(out))) {
+    out.set(source.subarray(start, end), at);
+    return;
+  }
+  aligned ??= new Uint8Array(ALIGNED_BYTES + WORD_MASK);
+  let to = at;
+  for (let from = start; from < end; from += ALIGNED_BYTES) {
+    const length = Math.min(ALIGNED_BYTES, end - from);
+    const lead = (isFromShared ? source.byteOffset + from : out.byteOffset + to) & WORD_MASK;
+    aligned.set(source.subarray(from, from + length), lead);
+    out.set(aligned.subarray(lead, lead + length), to);
+    to += length;
+  }
+}
+
+function isShared(bytes: Uint8Array): boolean {
+  return bytes.buffer instanceof SharedArrayBuffer;
+}
+
 /** The same for bytes of any kind, by words of four: what they are is not known, or not text. */
 export function copyWords(
   source: Uint8Array,
@@ -132,7 +170,7 @@ export function copyWords(
 ): number {
   const next = at + end - start;
   if (end - start > COPIED_BYTES_MAX) {
-    out.set(source.subarray(start, end), at);
+    copyLarge(source, start, end, out, at);
     return next;
   }
   for (; start + 8 <= end; start += 8) {

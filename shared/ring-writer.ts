@@ -9,6 +9,7 @@
  *       frames not read yet                 open claim    free
  */
 import { assert } from './assert.ts';
+import { copyLarge } from './byte-words.ts';
 import {
   FRAME_AUX_WORD,
   FRAME_BYTES_WORD,
@@ -185,7 +186,7 @@ export class RingWriter {
   }
 }
 
-/** Below this a loop beats `TypedArray.set`, which needs a `subarray` object per call. */
+/** Below this a loop beats a block copy, which needs an object per call. */
 const LOOP_BYTES_MAX = 48;
 
 /** Copies `from[start, end)` to `to` at `at`. */
@@ -195,5 +196,5 @@ function copyBytes(from: Uint8Array, start: number, end: number, to: Uint8Array,
     for (let index = 0; index < length; index += 1) to[at + index] = from[start + index]!;
     return;
   }
-  to.set(start === 0 && end === from.length ? from : from.subarray(start, end), at);
+  copyLarge(from, start, end, to, at);
 }

@@ -1,3 +1,4 @@
+import { copyLarge } from '../shared/byte-words.ts';
 import type { Doorbell } from '../shared/doorbell.ts';
 import type { RingWriter } from '../shared/ring-writer.ts';
 
@@ -107,7 +108,7 @@ export class FrameWriter {
     end: number,
   ): void {
     const at = this.claim(kind, flags, exchange, aux, end - start);
-    payload.copy(this.target, at, start, end);
+    copyLarge(payload, start, end, this.target, at);
     this.commit();
   }
 

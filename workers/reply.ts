@@ -2,6 +2,7 @@
  * Turns answers into bytes for the edge: results, faults and event streams, for single exchanges and
  * for the members of a batch. The one place where a fault becomes what a client reads.
  */
+import { copyLarge } from '../shared/byte-words.ts';
 import { FAULTS } from '../shared/fault.ts';
 import type { FaultCode } from '../shared/fault.ts';
 import {
@@ -88,7 +89,7 @@ export class Replier {
   /** Sends a complete response message, e.g. one that an upstream wrote and that has been spliced. */
   message(exchange: Exchange, bytes: Buffer, start: number, end: number, status = 200): void {
     const at = this.beginMessage(exchange, status, NO_FIELDS, end - start);
-    bytes.copy(this.target, at, start, end);
+    copyLarge(bytes, start, end, this.target, at);
     this.finishMessage(exchange);
   }
 

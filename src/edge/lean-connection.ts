@@ -350,6 +350,7 @@ export class LeanConnection implements LeanWire {
     if (!this.#isTimed) return;
     this.#isTimed = false;
     this.#socket.setTimeout(0);
+    if (this.#step === STEP_CLOSING) this.#waitFor(this.#host.lingerTicks);
   }
 
   #onDrain(): void {

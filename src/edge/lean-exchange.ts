@@ -3,6 +3,7 @@
  * each of its requests. What is written within `cork` is put together in the slab and leaves at its end.
  */
 import { assert } from '../../shared/assert.ts';
+import { copyLarge } from '../../shared/byte-words.ts';
 import type { HttpExchange } from './http-port.ts';
 import { ADDRESS_BYTES, parseAddress } from './peer-address.ts';
 import { BODY_CHUNKED, BODY_NONE } from './reply-slab.ts';
@@ -157,7 +158,7 @@ export class LeanExchange implements HttpExchange {
     const whole = slab.large(before + end - start + (isChunk ? 2 : 0));
     whole.set(slab.filled());
     slab.length = 0;
-    whole.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), before);
+    copyLarge(bytes, start, end, whole, before);
     if (isChunk) whole.write('\r\n', whole.length - 2, 'latin1');
     const isTaken = this.#wire.send(whole);
     if (!isTaken) slab.abandonLarge();

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { HttpExchange } from '../../src/edge/http-server.ts';
 import type { RequestParser } from '../../src/edge/request-parser.ts';
@@ -78,6 +80,23 @@ describe('the lean HTTP server alone', () => {
     socket.socket.resume();
     expect((await socket.answers())[0]!.body.length).toBe(large.length);
     await socket.closed;
+  });
+
+  it('waits no longer than a moment for a client that stays after its last answer', async () => {
+    await bench.start('lean');
+    answerLarge();
+    const client = connect({ port: bench.port, host: '127.0.0.1', allowHalfOpen: true });
+    client.on('error', () => undefined);
+    client.write(get('/last', 'Connection: close\r\n'));
+    let bytes = 0;
+    client.on('data', (chunk: Buffer) => (bytes += chunk.length));
+    await once(client, 'end');
+    expect(bytes).toBeGreaterThan(large.length);
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    // Only whoever writes hears that nobody is there any more.
+    const writer = setInterval(() => client.write('.'), 20);
+    await closed;
+    clearInterval(writer);
   });
 
   it('drops a client that takes no byte of a large answer, and none that takes some', async () => {

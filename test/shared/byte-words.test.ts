@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ByteWords, BytesView, copyText, viewOf } from '../../shared/byte-words.ts';
+import {
+  ByteWords,
+  BytesView,
+  copyLarge,
+  copyText,
+  copyWords,
+  viewOf,
+} from '../../shared/byte-words.ts';
 
 /** The bytes somewhere within others, in memory of a ring or of their own. */
 function placed(bytes: Uint8Array, at: number, isShared: boolean): Uint8Array {
@@ -37,6 +44,32 @@ describe('bytes as words', () => {
           return isSame();
         },
       ),
+    );
+  });
+
+  it('are copied as they are, whatever they are and however they lie', () => {
+    const at = fc.integer({ min: 0, max: 17 });
+    const length = fc.oneof(
+      fc.integer({ min: 0, max: 900 }),
+      fc.constantFrom(65_535, 65_536, 65_537, 140_001),
+    );
+    fc.assert(
+      fc.property(length, at, at, fc.boolean(), fc.boolean(), (n, from, to, isFrom, isTo) => {
+        const bytes = randomBytes(n);
+        const source = placed(bytes, from, isFrom);
+        for (const copy of [
+          (out: Uint8Array) => copyLarge(source, from, from + n, out, to),
+          (out: Uint8Array) =>
+            copyWords(source, viewOf(source), from, from + n, out, viewOf(out), to),
+        ]) {
+          const out = placed(new Uint8Array(n), to, isTo);
+          copy(out);
+          const wanted = placed(bytes, to, isTo);
+          if (Buffer.compare(Buffer.from(out), Buffer.from(wanted)) !== 0) return false;
+        }
+        return true;
+      }),
+      { numRuns: 300 },
     );
   });
 
