@@ -241,7 +241,7 @@ export class LeanConnection implements LeanWire {
       listener.onRawHead?.(exchange, parser) ?? tellHead(listener, exchange, parser);
     if (!this.#wantsBody || !exchange.isOpen) return;
     if (!hasBody) listener.onBody(exchange, EMPTY, 0, 0, true);
-    else if (expectsContinue) this.#socket.write(CONTINUE);
+    else if (expectsContinue) this.#writer.write(CONTINUE);
   }
 
   #readLength(bytes: Buffer, start: number, end: number): number {
