@@ -51,6 +51,8 @@ export class LeanCall implements HttpCall {
   attempts = 0;
   /** Written a second time, or about to be. */
   isResent = false;
+  /** Its own bytes may still wait in the socket: whoever made them must not write others there. */
+  isHeld = false;
   /** Waits for a connection that is new or has just answered; idle ones are as suspect as the lost one. */
   needsFresh = false;
   /** Ended for its listener, but its answer is still to come on a connection that others use. */

@@ -357,7 +357,7 @@ export class LeanConnection {
     const next = this.calls.first;
     const isSurplus = hasMore && (next === null || next.state === CALL_ASSIGNED);
     // An answer that came before the request had left leaves half a request in the socket.
-    const isEarly = next === null && this.#out.isHolding;
+    const isEarly = (next === null || call.isHeld) && this.#out.isHolding;
     const isSpent = isSurplus || isEarly || this.#isLast || (this.isRetiring && next === null);
     // Room is told before the listener is, so that the call it makes next finds this connection.
     if (isSpent) this.isRetiring = true;

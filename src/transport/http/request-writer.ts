@@ -24,7 +24,7 @@ export class RequestWriter {
    */
   write(out: DirectWriter, first: LeanCall): boolean {
     if (first.next !== null) return this.#writeSeveral(out, first);
-    out.write(requestBytes(first));
+    first.isHeld = !out.write(requestBytes(first));
     this.#counters.writes += 1;
     if (out.isRefused) return false;
     this.#counters.requests += 1;
@@ -45,7 +45,7 @@ export class RequestWriter {
       if (out.isRefused) return false;
     } else {
       for (let call: LeanCall | null = first; call !== null; call = call.next) {
-        out.write(requestBytes(call));
+        call.isHeld = !out.write(requestBytes(call));
         count.writes += 1;
         // The first write tells whether the connection is gone; a later failure leaves doubt.
         if (call === first && out.isRefused) return false;

@@ -300,6 +300,23 @@ describe('pipelining', () => {
     expect(await outcomes([a, b])).toEqual(['one', 'two']);
   });
 
+  it('drops a connection whose answer came before its request had left, also with calls behind it', async () => {
+    const server = await bench.raw();
+    const client = open(server);
+    const first = sendProbe(client, server.url, { body: 'first' });
+    await server.arrived(1);
+    server.connections[0]?.write(answer('first'));
+    await first.outcome;
+    const reads = server.connections[0]?.reads ?? 0;
+    const large = sendProbe(client, server.url, { body: Buffer.alloc(16 * 1024 * 1024) });
+    const behind = sendProbe(client, server.url, { body: 'behind' });
+    while ((server.connections[0]?.reads ?? 0) === reads) await turn();
+    server.connections[0]?.socket.pause();
+    server.connections[0]?.write(answer('too much', 413));
+    expect(await large.outcome).toMatchObject({ status: 413, body: 'too much' });
+    expect(await outcomes([behind])).toEqual([['closed', MAYBE]]);
+  });
+
   it('serves those behind a paused answer when it is aborted', async () => {
     const server = await bench.raw();
     const [a, b] = (await inFlight(server, [{}, {}])) as [Probe, Probe];
