@@ -146,9 +146,13 @@ describe('ten thousand calls', { timeout: 60_000 }, () => {
 
     client.close();
     await settled(() => gateway.handles < handles, 'connections to close');
-    const usedMs = gateway.cpuMs;
-    await new Promise((resolve) => setTimeout(resolve, 3000)); // the time is what is measured
-    // 0.1 % of a core is 3 ms and the clock ticks every 10: this only catches what spins.
-    expect(gateway.cpuMs - usedMs).toBeLessThanOrEqual(60);
+    // Compilers and collectors of V8 may still work a while after the load; what spins never rests.
+    // 0.1 % of a core is 2 ms here, and the clock ticks every 10.
+    const rests = async (): Promise<boolean> => {
+      const usedMs = gateway.cpuMs;
+      await new Promise((resolve) => setTimeout(resolve, 2000)); // the time is what is measured
+      return gateway.cpuMs - usedMs <= 40;
+    };
+    await settled(rests, 'the gateway to rest', 30_000);
   });
 });
