@@ -12,7 +12,9 @@ const SILENT = ['shared/**', 'workers/**', 'src/edge/**', 'src/protocol/**', 'sr
 const NODE_GLOBALS = ['AbortController', 'Buffer', 'URL', 'console', 'fetch', 'performance', 'process', 'setImmediate', 'setInterval', 'setTimeout', 'clearInterval', 'clearTimeout', 'structuredClone']; // prettier-ignore
 
 export default defineConfig(
-  { ignores: ['dist/', 'node_modules/', 'coverage/', 'perf/results/'] },
+  {
+    ignores: ['dist/', 'shared/kernel/assembly.ts', 'node_modules/', 'coverage/', 'perf/results/'],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error', noInlineConfig: true } },
   {
     files: ['**/*.{js,mjs}'],

@@ -10,6 +10,7 @@
  *   that P is joined (in `ShardTask.peers` or by `peerJoined`) until it posted `peerLeft` for that
  *   generation. The edge resets a pair of rings only while neither end may touch them.
  */
+import type { KernelMemory } from './kernel/byte-kernel.ts';
 import type { RegionLayout } from './region-descriptor.ts';
 
 /** What this room needs of a `MessagePort`; `shared/` knows no platform types. */
@@ -36,6 +37,8 @@ export interface ShardTask<Plan> {
   readonly generation: number;
   readonly region: SharedArrayBuffer;
   readonly layout: RegionLayout;
+  /** What the region lies in; null: this thread has no byte kernel. */
+  readonly memory: KernelMemory | null;
   readonly plan: Plan;
   /** The edge's `performance.timeOrigin` (see `createClock`). */
   readonly clockBaseMs: number;

@@ -10,7 +10,7 @@
  * Values are bytes as they were on the wire. What a peer controls (length, characters) never fails an
  * assertion here: a field that cannot travel is answered with -1 and the caller refuses the message.
  */
-import { BytesView } from './byte-words.ts';
+import { ByteRanges } from './byte-words.ts';
 import { HEADER_CODES, HEADER_OTHER } from './header-code.ts';
 import { readU16, writeU16 } from './little-endian.ts';
 
@@ -111,7 +111,7 @@ export class HeaderFields {
   #codes = 0;
   readonly #starts = new Uint32Array(HEADER_CODES);
   readonly #ends = new Uint32Array(HEADER_CODES);
-  readonly #views = new BytesView();
+  readonly #ranges = new ByteRanges();
 
   /**
    * Finds the value of a known field: sets `valueStart` and `valueEnd` (and the other members of the
@@ -157,7 +157,7 @@ export class HeaderFields {
     let repeated = 0;
     let cursor = start;
     if (count > 0) {
-      const view = this.#views.of(bytes);
+      const view = this.#ranges.of(bytes).view;
       const starts = this.#starts;
       const ends = this.#ends;
       for (let fields = 0; fields < count; fields += 1) {

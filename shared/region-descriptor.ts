@@ -21,6 +21,8 @@
  *   +--------------------------------------+
  *   | tables asked for by name             |   rate limits and what comes later
  *   +--------------------------------------+
+ *   | scratch     [thread]                 |   threads × 512 KiB, see kernel/byte-kernel.ts
+ *   +--------------------------------------+
  *
  * Threads are numbered edges first, then shards. There is one edge now; with two the format is the
  * same. Every part starts at a multiple of 128 bytes, so none shares a cache line with its neighbour.
@@ -30,7 +32,8 @@ import { assert } from './assert.ts';
 import { COUNTER_BLOCK_BYTES } from './counter-cell.ts';
 import { EXCHANGE_CELLS_BYTES } from './exchange-cell.ts';
 import { inflightTableBytes } from './inflight-table.ts';
-import { RING_IN_BYTES, RING_OUT_BYTES, RING_PEER_BYTES, SHARDS_MAX } from './limits.ts';
+import type { KernelMemory } from './kernel/byte-kernel.ts';
+import { RING_IN_BYTES, RING_OUT_BYTES, RING_PEER_BYTES, SCRATCH_BYTES, SHARDS_MAX } from './limits.ts'; // prettier-ignore
 import { METRIC_TABLE_BYTES } from './metric-table.ts';
 import { PROCESS_TABLE_BYTES } from './process-table.ts';
 import { WORD_SLOT_BYTES, ringBytes } from './ring-descriptor.ts';
@@ -89,6 +92,8 @@ export interface RegionLayout {
   readonly counters: readonly number[];
   readonly inflight: number;
   readonly processes: number;
+  /** Of each thread: memory that its kernel works on, SCRATCH_BYTES. */
+  readonly scratch: readonly number[];
   /** By shard. */
   readonly exchangeCells: readonly number[];
   /** By shard. */
@@ -166,14 +171,22 @@ export function layoutRegion(shape: RegionShape): RegionLayout {
     ringsOut: ground.takeGrid(edges, shards, ringBytes(ringOutBytes)),
     ringsPeer: peerRings(ground, shards, ringBytes(ringPeerBytes)),
     tables: namedTables(ground, tables),
+    scratch: ground.takeEach(threads, SCRATCH_BYTES),
   };
   assert(ground.bytes <= REGION_BYTES_MAX, 'the region stays within 32-bit offsets', ground.bytes);
   return { ...layout, bytes: ground.bytes };
 }
 
-/** Makes the region: zero, but for its header and the generations, which start at 1. */
-export function createRegion(layout: RegionLayout): SharedArrayBuffer {
-  const region = new SharedArrayBuffer(layout.bytes);
+/**
+ * Makes the region: zero, but for its header and the generations, which start at 1.
+ *
+ * @param memory for it, of at least `layout.bytes`; null: memory that no kernel works on
+ */
+export function createRegion(
+  layout: RegionLayout,
+  memory: KernelMemory | null = null,
+): SharedArrayBuffer {
+  const region = memory?.buffer ?? new SharedArrayBuffer(layout.bytes);
   const header = new Int32Array(region, 0, WORD_SLOT_BYTES >> 2);
   header[MAGIC_WORD] = MAGIC;
   header[VERSION_WORD] = layout.version;
@@ -199,7 +212,7 @@ export function checkRegion(region: SharedArrayBuffer, layout: RegionLayout): vo
     header[EDGES_WORD] === layout.edges &&
       header[SHARDS_WORD] === layout.shards &&
       header[BYTES_WORD] === layout.bytes &&
-      region.byteLength === layout.bytes,
+      region.byteLength >= layout.bytes,
     'the layout is the one the region was made for',
     layout.bytes,
   );

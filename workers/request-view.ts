@@ -8,7 +8,7 @@ import {
   HEADER_MCP_PROTOCOL_VERSION,
   HEADER_OTHER,
 } from '../shared/header-code.ts';
-import { BytesView, ByteWords } from '../shared/byte-words.ts';
+import { ByteRanges, ByteWords } from '../shared/byte-words.ts';
 import { OpenView } from '../shared/open-codec.ts';
 import { Classification } from '../src/protocol/eras/classification.ts';
 import { McpHeaders } from '../src/protocol/eras/mcp-headers.ts';
@@ -100,7 +100,7 @@ export class RequestView implements CredentialSpans {
     return mcpHeaders;
   }
 
-  readonly #views = new BytesView();
+  readonly #ranges = new ByteRanges();
 
   /** Content-Type is application/json, with or without parameters (RFC 9110 §8.3.1). */
   isJson(): boolean {
@@ -109,7 +109,7 @@ export class RequestView implements CredentialSpans {
     const end = open.valueEnd;
     const start = open.valueStart;
     if (end - start < JSON_TYPE_BYTES) return false;
-    const view = this.#views.of(this.bytes);
+    const view = this.#ranges.of(this.bytes).view;
     // Four characters at a time, as if they were lower case.
     for (let word = 0; word < JSON_TYPE.length; word += 1) {
       if ((view.getInt32(start + 4 * word, true) | LOWER_CASE) !== JSON_TYPE[word]) return false;
@@ -133,7 +133,7 @@ export class RequestView implements CredentialSpans {
     const { open, bytes } = this;
     if (!open.find(HEADER_ACCEPT)) return 0;
     const { valueStart: start, valueEnd: end } = open;
-    if (this.#lastAccept.equals(this.#views.of(bytes), start, end)) return this.#lastAccepted;
+    if (this.#lastAccept.equals(this.#ranges.of(bytes).view, start, end)) return this.#lastAccepted;
     const text = bytes.toString('latin1', start, end).toLowerCase();
     const isAny = text.includes('*/*');
     this.#lastAccept = new ByteWords(bytes.subarray(start, end));

@@ -9,8 +9,10 @@ import { createClock } from '../../shared/clock.ts';
 import type { ControlPort, ShardTask } from '../../shared/control-message.ts';
 import { FLAG_FIN, FRAME_HEAD, FRAME_OPEN } from '../../shared/frame-kind.ts';
 import { headerCode } from '../../shared/header-code.ts';
-import { EXCHANGE_SLOT_BITS } from '../../shared/limits.ts';
+import { openKernel } from '../../shared/kernel/byte-kernel.ts';
+import { EXCHANGE_SLOT_BITS, SCRATCH_BYTES } from '../../shared/limits.ts';
 import { OpenHead, writeHeaderLatin1, writeOpenHead } from '../../shared/open-codec.ts';
+import { shardThread } from '../../shared/region-descriptor.ts';
 import { FRAMES_OFFSET } from '../../shared/ring-descriptor.ts';
 import { RingReader, type FrameHandler } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
@@ -60,12 +62,14 @@ export class ShardBench {
   #next = 0;
 
   private constructor(plan: Plan) {
-    const { region, layout } = openRegion(plan);
+    const { region, layout, memory } = openRegion(plan);
+    openKernel(memory, layout.scratch[shardThread(layout, 0)]!, SCRATCH_BYTES);
     const task: ShardTask<Plan> = {
       shardIndex: 0,
       generation: 1,
       region,
       layout,
+      memory,
       plan,
       clockBaseMs: performance.timeOrigin,
       logLevel: 'silent',

@@ -16,6 +16,7 @@ import { Doorbell } from '../../shared/doorbell.ts';
 import { ExchangeCells } from '../../shared/exchange-cell.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
 import { PlanCell } from '../../shared/plan-cell.ts';
+import type { KernelMemory } from '../../shared/kernel/byte-kernel.ts';
 import { shardThread } from '../../shared/region-descriptor.ts';
 import type { RegionLayout, RegionShape } from '../../shared/region-descriptor.ts';
 import { RingReader } from '../../shared/ring-reader.ts';
@@ -93,6 +94,7 @@ export class Edge implements SupervisorHooks<unknown> {
   readonly #publisher: PlanPublisher;
   readonly #asker: StatusAsker;
   #plan: Plan;
+  readonly #memory: KernelMemory | null;
   #server: HttpServer | null = null;
   #ticker: NodeJS.Timeout | undefined;
   #stopping: Promise<void> | null = null;
@@ -102,9 +104,10 @@ export class Edge implements SupervisorHooks<unknown> {
     this.#plan = plan;
     this.#options = options;
     this.#clock = options.clock ?? createClock(performance, performance.timeOrigin);
-    const { region, layout } = openRegion(plan, options.region);
+    const { region, layout, memory } = openRegion(plan, options.region);
     this.region = region;
     this.layout = layout;
+    this.#memory = memory;
     this.scrape = new Scrape(this.region, this.layout, plan, () => this.#gauges());
     this.#counters = new CounterBlock(this.region, this.layout.counters[0]!);
     this.#planCell = new PlanCell(this.region, this.layout.plan);
@@ -311,6 +314,7 @@ export class Edge implements SupervisorHooks<unknown> {
       logger,
       hooks: this,
       task: () => ({
+        memory: this.#memory,
         clockBaseMs: performance.timeOrigin,
         logLevel: this.#plan.log.level,
         instance,

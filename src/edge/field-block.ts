@@ -3,16 +3,18 @@
  * one behind the other in a scratch block. Every value that gets in is visible ASCII, blanks and tabs
  * (RFC 9110 §5.5). Some 500 bytes go through here with each request, so there are four ways to write:
  *
- * - A value that is still in the bytes it came in is copied and checked four bytes at a time.
+ * - A value that is still in the bytes it came in is copied and checked as `byte-words.ts` does.
  * - A value equal to the last one under its code is copied as it was written then, unchecked: it is the
  *   same text. Clients send most of their fields unchanged.
  * - Another short one goes character by character.
  * - A long one, such as a token, is written by the engine and checked four bytes at a time.
  */
+import { ByteRange, copyRange, visibleEnd } from '../../shared/byte-words.ts';
+import { takeBytes } from '../../shared/kernel/byte-kernel.ts';
 import { HEADER_CODES } from '../../shared/header-code.ts';
 import { HEADER_FIELD_BYTES, writeFieldStart } from '../../shared/header-field.ts';
 
-/** Bits that a byte of a word shows when it is no visible character; see `tryWriteBytes`. */
+/** Bits that a byte of a word shows when it is no visible character; see `oddBits`. */
 const ODD_BITS = 0x8080_8080;
 /** Longest value that is kept for the next request. */
 const REPEATED_CHARS_MAX = 60;
@@ -33,19 +35,20 @@ export class FieldBlock {
   readonly #start: number;
   readonly #buffer: Buffer;
   readonly #words: Int32Array;
-  readonly #view: DataView;
+  readonly #range: ByteRange;
   /** By code: the last short value, and its field as it was written. */
   readonly #repeated: string[] = new Array<string>(HEADER_CODES).fill('');
   readonly #repeatedFields = new Uint8Array(HEADER_CODES * REPEATED_BYTES);
 
   /** @param capacity a multiple of 4 */
   constructor(start: number, capacity: number) {
-    this.bytes = new Uint8Array(capacity);
+    this.bytes = takeBytes(capacity);
     this.end = start;
     this.#start = start;
-    this.#buffer = Buffer.from(this.bytes.buffer);
-    this.#words = new Int32Array(this.bytes.buffer);
-    this.#view = new DataView(this.bytes.buffer);
+    const { buffer, byteOffset } = this.bytes;
+    this.#buffer = Buffer.from(buffer, byteOffset, capacity);
+    this.#words = new Int32Array(buffer, byteOffset, capacity >> 2);
+    this.#range = new ByteRange(this.bytes);
   }
 
   /** A new block begins. */
@@ -63,33 +66,15 @@ export class FieldBlock {
     return true;
   }
 
-  /** The same for a value that lies in bytes. @param view over `source` */
-  tryWriteBytes(
-    code: number,
-    source: Uint8Array,
-    view: DataView,
-    start: number,
-    end: number,
-  ): boolean {
+  /** The same for a value that lies in bytes. */
+  tryWriteBytes(code: number, source: ByteRange, start: number, end: number): boolean {
     const valueAt = writeFieldStart(this.bytes, this.end, code, '', end - start);
     if (valueAt < 0) return false;
-    const to = this.#view;
-    let odd = 0;
-    let out = valueAt;
-    let at = start;
-    for (; at + 4 <= end; at += 4, out += 4) {
-      const word = view.getInt32(at, true);
-      odd |= oddBits(word);
-      to.setInt32(out, word, true);
+    const after = copyRange(source, start, end, this.#range, valueAt);
+    if (visibleEnd(this.#range, valueAt, after) < after && !this.#areVisible(valueAt, after)) {
+      return false;
     }
-    for (; at < end; at += 1, out += 1) {
-      const byte = source[at]!;
-      odd |= oddBits(byte | 0x2020_2000);
-      this.bytes[out] = byte;
-    }
-    // A tab is odd as well, so what looks odd is looked at byte by byte.
-    if ((odd & ODD_BITS) !== 0 && !this.#areVisible(valueAt, out)) return false;
-    this.#took(out);
+    this.#took(after);
     return true;
   }
 

@@ -111,7 +111,7 @@ export class LeanConnection implements LeanWire {
     const isTaken = this.#writer.write(slab.filled());
     slab.length = 0;
     if (!isTaken) {
-      slab.abandon();
+      slab.lend(this.#writer);
       this.#watchStall(length);
     }
     return isTaken;

@@ -11,6 +11,7 @@ import type { AddressInfo, Server, SocketConstructorOpts } from 'node:net';
 import type { HttpListener, HttpServer, HttpServerOptions } from './http-port.ts';
 import { LeanConnection } from './lean-connection.ts';
 import type { LeanHost } from './lean-connection.ts';
+import { takeBuffer } from '../transport/kernel-buffer.ts';
 import { ReplySlab } from './reply-slab.ts';
 import { RequestParser } from './request-parser.ts';
 
@@ -57,7 +58,7 @@ class LeanServer implements HttpServer, LeanHost {
   readonly #server: Server;
   readonly #sweepMs: number;
   readonly #connections = new Set<LeanConnection>();
-  readonly #buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly #buffer = takeBuffer(READ_BYTES);
   #sweeper: NodeJS.Timeout | null = null;
 
   constructor(options: HttpServerOptions) {

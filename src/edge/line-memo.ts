@@ -1,13 +1,15 @@
 /**
  * Header lines as they were read before: a client sends most of its lines unchanged with every request.
  * A line that is equal to a remembered one in every byte, its line end included, says the same, so that
- * it is compared four bytes at a time and not read byte by byte.
+ * it is compared in long steps and not read byte by byte.
  *
  * - Lines of all connections share one table. What a line means depends on nothing but its bytes, so
  *   nobody is answered by what another one sent, and whoever fills the table with lines of his own costs
  *   the others time alone: theirs are read anew. Lines with secrets stay out of it (`field-kind.ts`).
  * - A place follows from eight bytes of the line; two lines at one place take turns.
  */
+import { ByteRange, copyRange, equalRanges } from '../../shared/byte-words.ts';
+import { takeBytes } from '../../shared/kernel/byte-kernel.ts';
 
 const PLACES_BITS = 9;
 const PLACES = 1 << PLACES_BITS;
@@ -24,8 +26,7 @@ export class LineMemo {
   nameEnd = 0;
   valueStart = 0;
   valueEnd = 0;
-  readonly #bytes = new Uint8Array(PLACES * STRIDE);
-  readonly #view = new DataView(this.#bytes.buffer);
+  readonly #lines = new ByteRange(takeBytes(PLACES * STRIDE));
   readonly #lengths = new Uint8Array(PLACES);
   readonly #kinds = new Uint8Array(PLACES);
   readonly #nameEnds = new Uint8Array(PLACES);
@@ -33,23 +34,16 @@ export class LineMemo {
   readonly #valueEnds = new Uint8Array(PLACES);
 
   /**
-   * @param view over the bytes in which the line starts at `at`
+   * @param range in which the line starts at `at`
    * @param end where those bytes end that may be read as the line
    * @returns the line's length with its line end, or 0: not known
    */
-  match(view: DataView, at: number, end: number): number {
+  match(range: ByteRange, at: number, end: number): number {
     if (at + SECOND_WORD + 4 > end) return 0;
-    const place = placeOf(view, at);
+    const place = placeOf(range.view, at);
     const length = this.#lengths[place]!;
     if (length === 0 || length > end - at) return 0;
-    const known = this.#view;
-    const base = place * STRIDE;
-    const last = length - 4;
-    // The last word overlaps the one before it, so that no byte is left over.
-    if (view.getInt32(at + last, true) !== known.getInt32(base + last, true)) return 0;
-    for (let offset = 0; offset < last; offset += 4) {
-      if (view.getInt32(at + offset, true) !== known.getInt32(base + offset, true)) return 0;
-    }
+    if (!equalRanges(range, at, this.#lines, place * STRIDE, length)) return 0;
     this.kind = this.#kinds[place]!;
     this.nameEnd = this.#nameEnds[place]!;
     this.valueStart = this.#valueStarts[place]!;
@@ -57,9 +51,9 @@ export class LineMemo {
     return length;
   }
 
-  /** Remembers a well-formed line, `view[at, at + length)`; the offsets are relative to its start. */
+  /** Remembers a well-formed line, `range[at, at + length)`; the offsets are relative to its start. */
   note(
-    view: DataView,
+    range: ByteRange,
     at: number,
     length: number,
     kind: number,
@@ -68,12 +62,9 @@ export class LineMemo {
     valueEnd: number,
   ): void {
     if (length < LINE_BYTES_MIN || length > LINE_BYTES_MAX) return;
-    if (at + SECOND_WORD + 4 > view.byteLength) return;
-    const place = placeOf(view, at);
-    const base = place * STRIDE;
-    for (let offset = 0; offset < length; offset += 1) {
-      this.#bytes[base + offset] = view.getUint8(at + offset);
-    }
+    if (at + SECOND_WORD + 4 > range.bytes.length) return;
+    const place = placeOf(range.view, at);
+    copyRange(range, at, at + length, this.#lines, place * STRIDE);
     this.#lengths[place] = length;
     this.#kinds[place] = kind;
     this.#nameEnds[place] = nameEnd;

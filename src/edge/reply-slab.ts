@@ -10,7 +10,8 @@
  *        prefix, made once a second
  */
 import { STATUS_CODES } from 'node:http';
-import { BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
+import { ByteRange, ByteRanges, copyRange, copyText } from '../../shared/byte-words.ts';
+import { takeBuffer } from '../transport/kernel-buffer.ts';
 import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import { isFieldSafe } from './framing-rules.ts';
 
@@ -35,10 +36,14 @@ const LENGTH_FIELD = 'Content-Length: ';
 /** How a head begins, up to where its own part does. */
 interface Prefix {
   /** Ends in the name of Content-Length, for answers without fields of their own. */
-  readonly bytes: Buffer;
-  readonly view: DataView;
+  readonly range: ByteRange;
   /** Where that name begins. */
   readonly lengthAt: number;
+}
+
+/** What was handed a block and may not be done with it. */
+export interface SlabHolder {
+  readonly isHolding: boolean;
 }
 
 /** What `writeHead` writes in place of a length. */
@@ -48,11 +53,14 @@ export const BODY_NONE = -2;
 export class ReplySlab {
   /** How much is filled. */
   length = 0;
-  #bytes: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
-  #view: DataView = viewOf(this.#bytes);
+  /** The first block can lie where the kernel copies; others take its place while it is lent. */
+  readonly #first: ByteRange = new ByteRange(takeBuffer(SLAB_BYTES));
+  #firstHolder: SlabHolder | null = null;
+  #range: ByteRange = this.#first;
+  #bytes: Buffer = this.#first.bytes as Buffer;
   #views: (Buffer | undefined)[] = [];
   #large: Buffer | null = null;
-  readonly #sources = new BytesView();
+  readonly #sources = new ByteRanges();
   readonly #prefixes = new Map<string, Prefix>();
   #date = '';
   #lastStatus = 0;
@@ -66,6 +74,14 @@ export class ReplySlab {
 
   /** The text of Date changes with each second. @param wallMs milliseconds since 1970 */
   setDate(wallMs: number): void {
+    if (
+      this.#range !== this.#first &&
+      this.#firstHolder?.isHolding === false &&
+      this.length === 0
+    ) {
+      this.#firstHolder = null;
+      this.#use(this.#first);
+    }
     const date = new Date(wallMs).toUTCString();
     if (date === this.#date) return;
     this.#date = date;
@@ -80,10 +96,15 @@ export class ReplySlab {
     return (this.#views[length] ??= this.#bytes.subarray(0, length));
   }
 
-  /** Somebody holds on to the bytes: the next answer gets others. */
-  abandon(): void {
-    this.#bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
-    this.#view = viewOf(this.#bytes);
+  /** Somebody holds on to the bytes: the next answer gets others, until a second has begun without. */
+  lend(holder: SlabHolder): void {
+    if (this.#range === this.#first) this.#firstHolder = holder;
+    this.#use(new ByteRange(Buffer.allocUnsafeSlow(SLAB_BYTES)));
+  }
+
+  #use(range: ByteRange): void {
+    this.#range = range;
+    this.#bytes = range.bytes as Buffer;
     this.#views = [];
   }
 
@@ -114,20 +135,21 @@ export class ReplySlab {
     bodyBytes: number,
   ): void {
     const prefix = this.#prefix(status, contentType);
-    const { bytes, view, lengthAt } = prefix;
+    const { range, lengthAt } = prefix;
+    const prefixEnd = range.bytes.length;
     if (headers.length === 0 && !isLast && bodyBytes >= 0) {
-      this.length = copyWords(bytes, view, 0, bytes.length, this.#bytes, this.#view, this.length);
+      this.length = copyText(range, 0, prefixEnd, this.#range, this.length);
       this.#digits(bodyBytes);
       this.#lineEnd();
       this.#lineEnd();
       return;
     }
-    this.length = copyWords(bytes, view, 0, lengthAt, this.#bytes, this.#view, this.length);
+    this.length = copyText(range, 0, lengthAt, this.#range, this.length);
     for (let at = 0; at + 1 < headers.length; at += 2) this.#field(headers[at]!, headers[at + 1]!);
     if (isLast) this.append(CLOSE_FIELD);
     if (bodyBytes === BODY_CHUNKED) this.append(CHUNKED_FIELD);
     else if (bodyBytes !== BODY_NONE) {
-      this.length = copyWords(bytes, view, lengthAt, bytes.length, this.#bytes, this.#view, this.length); // prettier-ignore
+      this.length = copyText(range, lengthAt, prefixEnd, this.#range, this.length);
       this.#digits(bodyBytes);
       this.#lineEnd();
     }
@@ -144,8 +166,7 @@ export class ReplySlab {
 
   /** Bytes that fit, from memory that may be shared. */
   copy(source: Uint8Array, start: number, end: number): void {
-    const from = this.#sources.of(source);
-    this.length = copyWords(source, from, start, end, this.#bytes, this.#view, this.length);
+    this.length = copyRange(this.#sources.of(source), start, end, this.#range, this.length);
   }
 
   /** Whether a chunk of so many bytes fits with all that is around it. */
@@ -210,7 +231,7 @@ export class ReplySlab {
       const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
       const start = `${line}${type}Date: ${this.#date}\r\n`;
       const bytes = Buffer.from(start + LENGTH_FIELD, 'latin1');
-      prefix = { bytes, view: viewOf(bytes), lengthAt: start.length };
+      prefix = { range: new ByteRange(bytes), lengthAt: start.length };
       if (this.#prefixes.size < PREFIXES_MAX) this.#prefixes.set(key, prefix);
     }
     this.#lastStatus = status;

@@ -135,7 +135,7 @@ export class RequestHead {
         this.#noteKnown(kind);
         if (kind === HEADER_MCP_SESSION_ID) this.sessionId = bytes.toString('latin1', start, end);
         else if (kind === HEADER_ORIGIN) this.origin = head.valueAt(index);
-        if (!this.#block.tryWriteBytes(kind, bytes, view, start, end)) this.isRefused = true;
+        if (!this.#block.tryWriteBytes(kind, head.range, start, end)) this.isRefused = true;
       } else this.#addRare(head, index, kind);
     }
   }

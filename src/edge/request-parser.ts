@@ -8,7 +8,14 @@
  * number, a Transfer-Encoding other than one `chunked` or beside a length, a target without its slash.
  */
 import { FIELD_TOKEN, FIELD_VALUE } from '../transport/http/field-bytes.ts';
-import { BytesView } from '../../shared/byte-words.ts';
+import {
+  ByteRange,
+  ByteRanges,
+  copyRange,
+  equalRanges,
+  visibleEnd,
+} from '../../shared/byte-words.ts';
+import { takeBytes } from '../../shared/kernel/byte-kernel.ts';
 import {
   FIELD_CONNECTION,
   FIELD_CONTENT_LENGTH,
@@ -42,6 +49,9 @@ const SPAN_WORDS = 5;
 /** A method is a token; registered ones have at most 17 bytes (RFC 9110 16.1). */
 const METHOD_BYTES_MAX = 32;
 
+/** Longer request lines are read each time. */
+const LINE_BYTES_MAX = 256;
+
 const VERSION = Uint8Array.from(' HTTP/1.1\r\n', (letter) => letter.charCodeAt(0));
 const VERSION_NAME_BYTES = 6;
 const CHUNKED = Uint8Array.from('chunked', (letter) => letter.charCodeAt(0));
@@ -66,14 +76,16 @@ export class RequestParser {
   count = 0;
   /** What the fields' spans point into. */
   bytes: Buffer = Buffer.alloc(0);
-  view: DataView = new DataView(new ArrayBuffer(0));
-  readonly #views = new BytesView();
+  readonly #ranges = new ByteRanges();
+  /** All of `bytes`. */
+  range: ByteRange = this.#ranges.of(this.bytes);
+  view: DataView = this.range.view;
   readonly #spans = new Int32Array(FIELDS_MAX * SPAN_WORDS);
   readonly #memo = new LineMemo();
   #hosts = 0;
   /** The last request line, and what it said. */
-  #line = new Uint8Array(0);
-  #lineView = new DataView(new ArrayBuffer(0));
+  readonly #line = new ByteRange(takeBytes(LINE_BYTES_MAX));
+  #lineBytes = 0;
 
   /**
    * Reads the head that begins at `start`.
@@ -91,7 +103,7 @@ export class RequestParser {
         return this.#judge(at + 2);
       }
       if (this.count === FIELDS_MAX) return this.#refuse('HEADERS_TOO_LARGE');
-      const length = this.#memo.match(this.view, at, end);
+      const length = this.#memo.match(this.range, at, end);
       at = length > 0 ? this.#takeKnown(bytes, at, length) : this.#readField(bytes, at, end);
     }
     return at;
@@ -133,7 +145,8 @@ export class RequestParser {
   #reset(bytes: Buffer): void {
     if (bytes !== this.bytes) {
       this.bytes = bytes;
-      this.view = this.#views.of(bytes);
+      this.range = this.#ranges.of(bytes);
+      this.view = this.range.view;
     }
     this.contentLength = -1;
     this.isChunked = false;
@@ -159,24 +172,18 @@ export class RequestParser {
     // A line end before a request is none of it (RFC 9112 2.2); clients of old sent one behind a body.
     const isPadded = end - start >= 2 && bytes[start] === CR && bytes[start + 1] === LF;
     const from = isPadded ? start + 2 : start;
-    const known = this.#line.length;
-    if (known > 0 && known <= end - from && this.#isKnownLine(from)) return from + known;
+    const known = this.#lineBytes;
+    if (known > 0 && known <= end - from && equalRanges(this.range, from, this.#line, 0, known)) {
+      return from + known;
+    }
     const after = this.#readNewLine(bytes, from, end);
     if (after < 0) return after;
-    this.#line = Uint8Array.from(bytes.subarray(from, after));
-    this.#lineView = new DataView(this.#line.buffer);
-    return after;
-  }
-
-  #isKnownLine(from: number): boolean {
-    const { view } = this;
-    const known = this.#lineView;
-    const last = known.byteLength - 4;
-    if (view.getInt32(from + last, true) !== known.getInt32(last, true)) return false;
-    for (let offset = 0; offset < last; offset += 4) {
-      if (view.getInt32(from + offset, true) !== known.getInt32(offset, true)) return false;
+    this.#lineBytes = 0;
+    if (after - from <= LINE_BYTES_MAX) {
+      this.#lineBytes = after - from;
+      copyRange(this.range, from, after, this.#line, 0);
     }
-    return true;
+    return after;
   }
 
   #readNewLine(bytes: Buffer, start: number, end: number): number {
@@ -235,7 +242,7 @@ export class RequestParser {
     at += 1;
     while (at < end && (bytes[at] === BLANK || bytes[at] === TAB)) at += 1;
     const valueStart = at;
-    at = skipValue(this.view, bytes, at, end);
+    at = skipValue(this.range, at, end);
     if (at + 1 >= end) {
       return at >= end || bytes[at] === CR ? REQUEST_INCOMPLETE : this.#refuse('FRAMING_REFUSED');
     }
@@ -249,8 +256,7 @@ export class RequestParser {
       return this.#refuse('FRAMING_REFUSED');
     }
     if (isRememberedKind(kind)) {
-      const { view } = this;
-      this.#memo.note(view, start, next - start, kind, nameEnd - start, valueStart - start, valueEnd - start); // prettier-ignore
+      this.#memo.note(this.range, start, next - start, kind, nameEnd - start, valueStart - start, valueEnd - start); // prettier-ignore
     }
     return next;
   }
@@ -293,14 +299,9 @@ export class RequestParser {
 }
 
 /** Where a field's value ends: at its CR, or at a byte that no value has. */
-function skipValue(view: DataView, bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  // Four bytes at a time while all are visible ASCII or blanks. The top bit tells: below 0x20, above
-  // 0x7f, 0x7f. A borrow or carry starts only at such a byte.
-  for (; at + 4 <= end; at += 4) {
-    const word = view.getInt32(at, true);
-    if ((((word - 0x2020_2020) | word | (word + 0x0101_0101)) & 0x8080_8080) !== 0) break;
-  }
+function skipValue(range: ByteRange, start: number, end: number): number {
+  const { bytes } = range;
+  let at = visibleEnd(range, start, end);
   while (at < end && FIELD_VALUE[bytes[at]!] === 1) at += 1;
   return at;
 }

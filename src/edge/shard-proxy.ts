@@ -21,7 +21,7 @@ import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { Doorbell } from '../../shared/doorbell.ts';
-import { BytesView, copyWords, viewOf } from '../../shared/byte-words.ts';
+import { ByteRange, ByteRanges, copyRange } from '../../shared/byte-words.ts';
 import type { RingWriter } from '../../shared/ring-writer.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { ConnectionTable } from './connection-table.ts';
@@ -32,7 +32,7 @@ import type { HttpExchange } from './http-server.ts';
 const FRAMES_PER_RING = 16;
 const NO_BYTES = new Uint8Array(0);
 /** The scratch block of heads and the buffer that sockets are read into are not larger. */
-const VIEWED_BYTES_MAX = 64 * 1024;
+const KEPT_BYTES_MAX = 64 * 1024;
 
 /** Holds a body, and a part of the body budget for it. */
 export interface BodyOwner {
@@ -53,9 +53,9 @@ export class ShardProxy {
   readonly #reservePayloadBytes: number;
   readonly #framePayloadBytesMax: number;
   #writer: RingWriter | null;
-  #ringView: DataView = viewOf(NO_BYTES);
-  readonly #heads = new BytesView(VIEWED_BYTES_MAX);
-  readonly #bodies = new BytesView(VIEWED_BYTES_MAX);
+  #ring: ByteRange = new ByteRange(NO_BYTES);
+  readonly #heads = new ByteRanges(KEPT_BYTES_MAX);
+  readonly #bodies = new ByteRanges(KEPT_BYTES_MAX);
   /** Frames written since the doorbell was last rung. */
   #unrung: number;
   #isRingDue: boolean;
@@ -98,7 +98,7 @@ export class ShardProxy {
   attach(generation: number, writer: RingWriter): void {
     this.generation = generation;
     this.#writer = writer;
-    this.#ringView = viewOf(writer.bytes);
+    this.#ring = new ByteRange(writer.bytes);
   }
 
   /** The shard is gone: drops all that waits. Its exchanges stay open until somebody answers them. */
@@ -172,10 +172,8 @@ export class ShardProxy {
       if (rest > 0 && owner === null) this.#budget.give(rest);
       return null;
     }
-    const ring = writer.bytes;
-    const to = this.#ringView;
-    const bodyAt = copyWords(head, this.#heads.of(head), 0, headBytes, ring, to, at);
-    if (isWhole) copyWords(body, this.#bodies.of(body), bodyStart, bodyEnd, ring, to, bodyAt);
+    const bodyAt = copyRange(this.#heads.of(head), 0, headBytes, this.#ring, at);
+    if (isWhole) copyRange(this.#bodies.of(body), bodyStart, bodyEnd, this.#ring, bodyAt);
     writer.commit();
     if (rest > 0) {
       exchange.pendingBody = owner === null ? body.slice(bodyStart, bodyEnd) : body;

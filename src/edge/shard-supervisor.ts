@@ -70,7 +70,7 @@ export interface SupervisorOptions<Plan, Status> {
   /** What a task that starts now gets beside what is its own. */
   readonly task: () => Pick<
     ShardTask<Plan>,
-    'clockBaseMs' | 'logLevel' | 'instance' | 'sessionKeys'
+    'memory' | 'clockBaseMs' | 'logLevel' | 'instance' | 'sessionKeys'
   >;
   readonly resourceLimits?: ShardResourceLimits;
 }

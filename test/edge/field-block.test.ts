@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ByteRange } from '../../shared/byte-words.ts';
 import { FieldBlock } from '../../src/edge/field-block.ts';
 import { HEADER_ACCEPT, HEADER_MCP_NAME, HEADER_OTHER } from '../../shared/header-code.ts';
 import { writeHeaderLatin1 } from '../../shared/header-field.ts';
@@ -17,8 +18,7 @@ function expected(start: number, code: number, name: string, value: string): Uin
 /** From bytes in which the value does not stand alone. */
 function writeFromBytes(block: FieldBlock, value: string, at = 3, code = HEADER_ACCEPT): boolean {
   const bytes = Buffer.from(`${'('.repeat(at)}${value})))))))))`, 'latin1');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return block.tryWriteBytes(code, bytes, view, at, at + value.length);
+  return block.tryWriteBytes(code, new ByteRange(bytes), at, at + value.length);
 }
 
 describe('a field block', () => {

@@ -8,6 +8,7 @@ import {
   isRememberedKind,
 } from '../../src/edge/field-kind.ts';
 import { HEADER_ACCEPT, HEADER_AUTHORIZATION } from '../../shared/header-code.ts';
+import { createKernelMemory, openKernel } from '../../shared/kernel/byte-kernel.ts';
 import {
   REQUEST_INCOMPLETE,
   REQUEST_REFUSED,
@@ -20,8 +21,10 @@ const HEAD =
   'Mcp-Param-City: Oslo\r\nContent-Length: 12\r\nX-Empty:\r\n\r\n';
 
 /** All that a parser says of a head; `at` bytes of something else stand before it. */
-function read(parser: RequestParser, text: string, at = 0, behind = ''): unknown {
-  const bytes = Buffer.from('#'.repeat(at) + text + behind, 'latin1');
+function read(parser: RequestParser, text: string, at = 0, behind = '', place?: Buffer): unknown {
+  const source = Buffer.from('#'.repeat(at) + text + behind, 'latin1');
+  const bytes = place ?? source;
+  if (place !== undefined) source.copy(place);
   const after = parser.parse(bytes, at, at + text.length);
   if (after === REQUEST_REFUSED) return parser.refusal;
   if (after === REQUEST_INCOMPLETE) return 'incomplete';
@@ -34,6 +37,12 @@ function read(parser: RequestParser, text: string, at = 0, behind = ''): unknown
   const marks = { contentLength, isChunked, hasClose, expectsContinue };
   return { after: after - at, method, path, query, ...marks, fields };
 }
+
+/** A parser whose bytes lie where the byte kernel works, and those bytes. */
+const memory = createKernelMemory(256 * 1024)!;
+openKernel(memory, 64 * 1024, 128 * 1024);
+const kernelParser = new RequestParser();
+const inKernel = Buffer.from(memory.buffer, 0, 64 * 1024);
 
 /** The same by a parser that remembers nothing. */
 const readAnew = (text: string): unknown => read(new RequestParser(), text);
@@ -124,7 +133,9 @@ describe('a request parser', () => {
       fc.property(fc.array(head, { minLength: 1, maxLength: 8 }), fc.nat(9), (heads, at) => {
         // Twice: the second time most of its lines are remembered.
         for (const text of [...heads, ...heads]) {
-          expect(read(parser, text, at, 'GET ')).toEqual(readAnew(text));
+          const anew = readAnew(text);
+          expect(read(parser, text, at, 'GET ')).toEqual(anew);
+          expect(read(kernelParser, text, at, 'GET ', inKernel)).toEqual(anew);
         }
       }),
       { numRuns: 400 },

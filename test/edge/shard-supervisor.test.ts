@@ -51,7 +51,7 @@ class Trial implements SupervisorHooks<unknown> {
         counters: new CounterBlock(region, layout.counters[0]!),
         logger: { debug: silent, info: silent, warn: silent, error: silent },
         hooks: this,
-        task: () => ({ clockBaseMs: 0, logLevel: 'silent', instance: new Uint8Array(8), sessionKeys: [] }), // prettier-ignore
+        task: () => ({ memory: null, clockBaseMs: 0, logLevel: 'silent', instance: new Uint8Array(8), sessionKeys: [] }), // prettier-ignore
       },
     );
   }

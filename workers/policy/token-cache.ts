@@ -17,7 +17,7 @@
  * Full, the table drops an entry that was not asked for lately (second chance, 64 tries at most).
  */
 import { randomInt } from 'node:crypto';
-import { BytesView, ByteWords, viewOf } from '../../shared/byte-words.ts';
+import { ByteRanges, ByteWords, viewOf } from '../../shared/byte-words.ts';
 import type { Principal } from './principal.ts';
 
 const BUCKETS_MIN = 256;
@@ -65,7 +65,7 @@ export class TokenCache {
   #hand: number;
   /** Index of the method that verified what `find` found last. */
   foundMethod: number;
-  readonly #views = new BytesView();
+  readonly #ranges = new ByteRanges();
 
   /**
    * @param max entries at most; 0: nothing is remembered
@@ -92,7 +92,7 @@ export class TokenCache {
     end: number,
     nowWallMs: number,
   ): Principal | null {
-    const view = this.#views.of(bytes);
+    const view = this.#ranges.of(bytes).view;
     const probe = this.#probe(source, view, start, end);
     let entry = this.#buckets[probe & (this.#buckets.length - 1)] ?? null;
     while (entry !== null) {

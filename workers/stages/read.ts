@@ -27,7 +27,7 @@ export function read(
   cells: ExchangeCells,
   counters: CounterBlock,
 ): Stage {
-  const memo = new PeekMemo();
+  const memo = new PeekMemo(true);
 
   return {
     name: 'read',

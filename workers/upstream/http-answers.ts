@@ -23,7 +23,7 @@ export class HttpAnswers {
   readonly #upstream: HttpUpstream;
   readonly #shard: ShardContext;
   readonly #sessions: HttpSessions;
-  readonly #reader = new MessageReader();
+  readonly #reader = new MessageReader(true);
 
   constructor(upstream: HttpUpstream, shard: ShardContext, sessions: HttpSessions) {
     this.#upstream = upstream;

@@ -29,12 +29,13 @@ import { UpstreamCall } from './call.ts';
 import { FilledPart } from './filled-part.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import type { HttpUpstreamSession } from './http-session.ts';
+import { takeBuffer } from '../../src/transport/kernel-buffer.ts';
 import { StreamResume } from './stream-resume.ts';
 
 /** Error bodies of upstreams are read up to this, to find a JSON-RPC error in them. */
 const ERROR_BODY_MAX = 64 * 1024;
 /** Room for the usual request, so that the first one is rarely too small for the next. */
-const REQUEST_BYTES_MIN = 1024;
+const REQUEST_BYTES_MIN = 2048;
 /** A pooled call keeps a buffer up to this size. */
 const REQUEST_BYTES_KEPT = 8 * 1024;
 
@@ -163,9 +164,9 @@ export class HttpUpstreamCall
 
   /** A buffer of at least so many bytes for the request; the one of the last use where it is enough. */
   reserve(bytes: number): Buffer {
-    if (this.request.length < bytes) {
-      this.request = Buffer.allocUnsafeSlow(Math.max(REQUEST_BYTES_MIN, bytes));
-    }
+    if (this.request.length >= bytes) return this.request;
+    const isSmall = bytes <= REQUEST_BYTES_MIN;
+    this.request = isSmall ? takeBuffer(REQUEST_BYTES_MIN) : Buffer.allocUnsafeSlow(bytes);
     return this.request;
   }
 

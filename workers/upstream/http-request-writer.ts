@@ -1,4 +1,5 @@
-import { viewOf } from '../../shared/byte-words.ts';
+import { ByteRange } from '../../shared/byte-words.ts';
+import { copyAll } from '../../src/protocol/jsonrpc/write.ts';
 import { METHODS } from '../../src/protocol/methods.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
 import type { HttpUpstreamCall } from './http-call.ts';
@@ -27,8 +28,8 @@ export class HttpRequestWriter {
   /** `#post` up to the length, without and with the lines of a modern method. */
   readonly #postBlock: Buffer;
   readonly #modernBlocks: (Buffer | undefined)[] = [];
-  /** Views of the calls' buffers, which serve many calls each. */
-  readonly #views = new WeakMap<Buffer, DataView>();
+  /** Of the calls' buffers, which serve many calls each. */
+  readonly #ranges = new WeakMap<Buffer, ByteRange>();
 
   constructor(post: Buffer, get: Buffer, remove: Buffer) {
     this.#post = post;
@@ -55,7 +56,7 @@ export class HttpRequestWriter {
             bodyBytes,
           );
     const { request } = call;
-    call.requestEnd = outgoing.writePrepared(request, at, this.#viewOf(request));
+    call.requestEnd = outgoing.writePrepared(request, at, this.#rangeOf(request));
   }
 
   /** A message of our own; `head` holds further header lines. */
@@ -121,13 +122,13 @@ export class HttpRequestWriter {
     return block;
   }
 
-  #viewOf(request: Buffer): DataView {
-    let view = this.#views.get(request);
-    if (view === undefined) {
-      view = viewOf(request);
-      this.#views.set(request, view);
+  #rangeOf(request: Buffer): ByteRange {
+    let range = this.#ranges.get(request);
+    if (range === undefined) {
+      range = new ByteRange(request);
+      this.#ranges.set(request, range);
     }
-    return view;
+    return range;
   }
 
   #assemble(
@@ -172,10 +173,7 @@ function endLine(out: Buffer, at: number): number {
 }
 
 function append(out: Buffer, at: number, lines: Buffer): number {
-  const { length } = lines;
-  // A loop beats a call into the platform for lines of this length.
-  for (let i = 0; i < length; i += 1) out[at + i] = lines[i] as number;
-  return at + length;
+  return copyAll(lines, out, at);
 }
 
 function writeDigits(out: Buffer, at: number, value: number): number {

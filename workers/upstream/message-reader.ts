@@ -27,7 +27,12 @@ export type MessageVisitor = (
  */
 export class MessageReader {
   readonly #peek = new Peek();
-  readonly #memo = new PeekMemo();
+  readonly #memo: PeekMemo;
+
+  /** @param isBusy see `PeekMemo` */
+  constructor(isBusy = false) {
+    this.#memo = new PeekMemo(isBusy);
+  }
 
   /** The record of bytes that are one message, to be used as they are; null where `read` is needed. */
   readSingle(bytes: Buffer, start: number, end: number): Peek | null {

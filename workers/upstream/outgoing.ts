@@ -1,3 +1,4 @@
+import type { ByteRange } from '../../shared/byte-words.ts';
 import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
 import {
   addEnvelope,
@@ -89,8 +90,8 @@ export class Outgoing {
     return splice.size(this.#start, this.#end);
   }
 
-  /** Writes what `prepare` has measured; returns the index after it. `to` is a view of all of `out`. */
-  writePrepared(out: Buffer, at: number, to?: DataView): number {
+  /** Writes what `prepare` has measured; returns the index after it. `to` is the range of all of `out`. */
+  writePrepared(out: Buffer, at: number, to?: ByteRange): number {
     return this.#splice.write(this.#bytes, this.#start, this.#end, out, at, to);
   }
 

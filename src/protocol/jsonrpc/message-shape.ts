@@ -11,7 +11,7 @@
  * not fit. So a message that fits is OK, and its record is that of the learned one with every position
  * moved by the slots before.
  */
-import { viewOf } from '../../../shared/byte-words.ts';
+import { ByteRange, copyRange, equalRanges } from '../../../shared/byte-words.ts';
 import { ID_BYTES_MAX } from '../../../shared/limits.ts';
 import { isIdToken } from './id.ts';
 import { asciiBytes, equalsAt } from './key-set.ts';
@@ -58,26 +58,44 @@ interface Slot {
 export class MessageShape {
   /** It was met since somebody last looked for one to forget. */
   wasUsed = true;
-  readonly #literals: Literals;
+  /** The message that was learned from, at `#placeAt`. */
+  readonly #place: ByteRange;
+  readonly #placeAt: number;
   readonly #slots: Uint8Array;
-  /** Where each literal stood in the message that was learned from. */
+  /** Where each literal stood in the message that was learned from, and its length. */
   readonly #starts: Int32Array;
+  readonly #lengths: Int32Array;
   readonly #fields: FilledFields;
 
   private constructor(
-    literals: Literals,
+    place: ByteRange,
+    placeAt: number,
     slots: Uint8Array,
     starts: Int32Array,
+    lengths: Int32Array,
     fields: FilledFields,
   ) {
-    this.#literals = literals;
+    this.#place = place;
+    this.#placeAt = placeAt;
     this.#slots = slots;
     this.#starts = starts;
+    this.#lengths = lengths;
     this.#fields = fields;
   }
 
-  /** The shape of a message that `peek` found OK; null where messages of its kind have none. */
-  static of(bytes: Uint8Array, start: number, end: number, record: Peek): MessageShape | null {
+  /**
+   * The shape of a message that `peek` found OK; null where messages of its kind have none.
+   *
+   * @param place keeps the message at `placeAt`, for as long as the shape is used
+   */
+  static of(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    record: Peek,
+    place: ByteRange,
+    placeAt: number,
+  ): MessageShape | null {
     const isRequest = record.kind === KIND_REQUEST;
     if (!isRequest && record.kind !== KIND_RESPONSE) return null;
     // A line break in a literal would have to be remembered; nobody sends any in small messages.
@@ -88,29 +106,35 @@ export class MessageShape {
     if (slots.length >= SEGMENTS_MAX || slots.some((slot) => slot.start >= slot.end)) return null;
     const starts = Int32Array.from([start, ...slots.map((slot) => slot.end)]);
     const ends = [...slots.map((slot) => slot.start), end];
-    const literals = new Literals(bytes, starts, ends);
+    const lengths = Int32Array.from(ends, (literalEnd, index) => literalEnd - starts[index]!);
+    const source = new ByteRange(bytes);
+    copyRange(source, start, end, place, placeAt);
     const fields = isRequest
       ? new FilledRequest(record, starts, ends)
       : new FilledResponse(record, starts, ends);
     const kinds = Uint8Array.from(slots, (slot) => slot.kind);
-    const shape = new MessageShape(literals, kinds, starts, fields);
-    return fields.isWhole && shape.#describes(bytes, start, end, record) ? shape : null;
+    const shape = new MessageShape(place, placeAt - start, kinds, starts, lengths, fields);
+    return fields.isWhole && shape.#describes(source, start, end, record) ? shape : null;
   }
 
   /**
    * Fills `out` as `peek` would, if the message in `bytes[start, end)` fits. SHAPE_DIFFERS…: `out` is as
    * it was.
    *
-   * @param view of all of `bytes`
+   * @param range of the bytes
    */
-  fill(bytes: Uint8Array, view: DataView, start: number, end: number, out: Peek): number {
-    const { words, lengths, firsts } = this.#literals;
+  fill(range: ByteRange, start: number, end: number, out: Peek): number {
+    const { bytes } = range;
+    const place = this.#place;
+    const placeAt = this.#placeAt;
     const slots = this.#slots;
     const starts = this.#starts;
+    const lengths = this.#lengths;
     const count = slots.length;
     // The last literal first: it is long where senders put an envelope there, and differ in it.
     const tailStart = end - lengths[count]!;
-    if (tailStart < start || !standsAt(view, tailStart, end, words, firsts[count]!)) {
+    if (tailStart < start) return SHAPE_DIFFERS;
+    if (!equalRanges(range, tailStart, place, placeAt + starts[count]!, lengths[count]!)) {
       return SHAPE_DIFFERS;
     }
     let at = start;
@@ -118,9 +142,8 @@ export class MessageShape {
     scan.lineBreak = 0;
     for (let index = 0; index < count; index += 1) {
       const slotStart = at + lengths[index]!;
-      if (slotStart > tailStart || !standsAt(view, at, slotStart, words, firsts[index]!)) {
-        return miss;
-      }
+      if (slotStart > tailStart) return miss;
+      if (!equalRanges(range, at, place, placeAt + starts[index]!, lengths[index]!)) return miss;
       moved[index] = at - starts[index]!;
       at = skipSlot(slots[index]!, bytes, slotStart, end);
       if (slots[index]! >= SLOT_ARGUMENTS) miss = SHAPE_DIFFERS_LATE;
@@ -134,70 +157,12 @@ export class MessageShape {
   }
 
   /** Whether it gives back, member by member, what it was learned from. */
-  #describes(bytes: Uint8Array, start: number, end: number, record: Peek): boolean {
+  #describes(range: ByteRange, start: number, end: number, record: Peek): boolean {
     const filled = new Peek();
-    if (this.fill(bytes, viewOf(bytes), start, end, filled) !== SHAPE_FITS) return false;
+    if (this.fill(range, start, end, filled) !== SHAPE_FITS) return false;
     filled.filledBy = record.filledBy;
     return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
   }
-}
-
-/**
- * The literals of a shape as words of eight bytes, read as doubles, all in one array. Doubles are equal
- * where their bits are, but for zeros and NaN. Valid JSON makes neither: it has no byte 0, and it is UTF-8
- * (see `copyText`).
- */
-class Literals {
-  readonly words: Float64Array;
-  readonly lengths: Int32Array;
-  /** Index of the first word of each. */
-  readonly firsts: Int32Array;
-
-  constructor(bytes: Uint8Array, starts: Int32Array, ends: readonly number[]) {
-    const view = viewOf(bytes);
-    const words: number[] = [];
-    const firsts: number[] = [];
-    ends.forEach((end, index) => {
-      const start = starts[index]!;
-      firsts.push(words.length);
-      if (end - start < 8) words.push(...bytes.subarray(start, end));
-      // The last word overlaps the one before.
-      else {
-        for (let at = start; at + 8 <= end; at += 8) words.push(view.getFloat64(at, true));
-        words.push(view.getFloat64(end - 8, true));
-      }
-    });
-    this.words = Float64Array.from(words);
-    this.lengths = Int32Array.from(ends, (end, index) => end - starts[index]!);
-    this.firsts = Int32Array.from(firsts);
-  }
-}
-
-/** Whether the literal that begins with this word stands in `[at, end)`, which has its length. */
-function standsAt(
-  view: DataView,
-  at: number,
-  end: number,
-  words: Float64Array,
-  word: number,
-): boolean {
-  if (end - at < 8) {
-    for (; at < end; at += 1) {
-      if (view.getUint8(at) !== words[word]) return false;
-      word += 1;
-    }
-    return true;
-  }
-  for (; at + 16 <= end; at += 16) {
-    if (view.getFloat64(at, true) !== words[word]) return false;
-    if (view.getFloat64(at + 8, true) !== words[word + 1]) return false;
-    word += 2;
-  }
-  if (at + 8 <= end) {
-    if (view.getFloat64(at, true) !== words[word]) return false;
-    word += 1;
-  }
-  return view.getFloat64(end - 8, true) === words[word];
 }
 
 /** By how much each literal of the message at hand stands elsewhere; a field that is absent moves by 0. */

@@ -7,13 +7,16 @@
  * peer that sends ever new ones makes others wait for a parse, as if there were no memory. A message that
  * fits none has been compared with all, but its values were scanned LATE_MAX times at most.
  */
-import { BytesView } from '../../../shared/byte-words.ts';
+import { ByteRange, ByteRanges } from '../../../shared/byte-words.ts';
+import { takeBytes } from '../../../shared/kernel/byte-kernel.ts';
 import { MessageShape, SHAPE_DIFFERS_LATE, SHAPE_FITS } from './message-shape.ts';
 import type { Peek } from './peek-record.ts';
 import { peek } from './peek.ts';
+import { scan } from './token.ts';
 import { PEEK_OK } from './verdict.ts';
 
 const SHAPES_MAX = 8;
+const PLACES: number = SHAPES_MAX + 1;
 /** Larger messages are mostly one large value, which has to be scanned in any case. */
 const SHAPED_BYTES_MAX = 4096;
 /** Shapes that turn out not to be a message's only after a value of it was scanned. */
@@ -25,11 +28,21 @@ const VIEWED_BYTES_MAX: number = 64 * 1024;
 
 export class PeekMemo {
   readonly #shapes: MessageShape[] = [];
-  readonly #views = new BytesView(VIEWED_BYTES_MAX);
+  readonly #isBusy: boolean;
+  /** Of a busy one: a message for each shape to compare others with, and room for one that is looked at. */
+  #places: ByteRange | null = null;
+  readonly #placeOf: number[] = [];
+  #freePlace = 0;
+  readonly #ranges = new ByteRanges(VIEWED_BYTES_MAX);
   /** Index of the shape that fitted last. */
   #latest = 0;
   #hand = 0;
   #untilLearned = 0;
+
+  /** @param isBusy it reads most of what its thread reads: then it takes scratch, for the kernel's sake */
+  constructor(isBusy = false) {
+    this.#isBusy = isBusy;
+  }
 
   /** As `peek`: the same verdict and the same record. */
   peek(bytes: Uint8Array, start: number, end: number, out: Peek): number {
@@ -43,12 +56,13 @@ export class PeekMemo {
   #fill(bytes: Uint8Array, start: number, end: number, out: Peek): boolean {
     const shapes = this.#shapes;
     const count = shapes.length;
-    const view = this.#views.of(bytes);
+    const range = this.#ranges.of(bytes);
+    if (range.kernel !== null) scan.range = range;
     let index = this.#latest;
     let late = 0;
     for (let tries = 0; tries < count && late < LATE_MAX; tries += 1) {
       const shape = shapes[index]!;
-      const outcome = shape.fill(bytes, view, start, end, out);
+      const outcome = shape.fill(range, start, end, out);
       if (outcome === SHAPE_FITS) {
         shape.wasUsed = true;
         this.#latest = index;
@@ -65,14 +79,24 @@ export class PeekMemo {
       this.#untilLearned -= 1;
       return;
     }
-    const shape = MessageShape.of(bytes, start, end, record);
+    const place = this.#freePlace;
+    const range = this.#isBusy ? this.#scratch() : new ByteRange(new Uint8Array(end - start));
+    const placeAt = this.#isBusy ? place * SHAPED_BYTES_MAX : 0;
+    const shape = MessageShape.of(bytes, start, end, record, range, placeAt);
     if (this.#shapes.length === SHAPES_MAX || shape === null) this.#untilLearned = LEARNED_OF - 1;
     if (shape === null) return;
-    this.#latest = this.#place();
-    this.#shapes[this.#latest] = shape;
+    const index = this.#place();
+    this.#freePlace = this.#placeOf[index] ?? place + 1;
+    this.#placeOf[index] = place;
+    this.#latest = index;
+    this.#shapes[index] = shape;
   }
 
-  /** A free place, or that of a shape which was not met since the hand came by last. */
+  #scratch(): ByteRange {
+    return (this.#places ??= new ByteRange(takeBytes(PLACES * SHAPED_BYTES_MAX)));
+  }
+
+  /** Index of a free entry, or that of a shape which was not met since the hand came by last. */
   #place(): number {
     const shapes = this.#shapes;
     if (shapes.length < SHAPES_MAX) return shapes.length;

@@ -6,14 +6,14 @@
  * is never overrun.
  */
 import { assert } from '../../../shared/assert.ts';
-import { BytesView, copyText } from '../../../shared/byte-words.ts';
+import { ByteRanges, copyText, type ByteRange } from '../../../shared/byte-words.ts';
 import { copyBytes } from './write.ts';
 
 /** Edits in one message: six tokens, six cuts and three insertions are the most that is asked for. */
 const EDITS_MAX = 24;
 
 /** The buffer that sockets read into, the usual source of an answer, has this size. */
-const VIEWED_BYTES_MAX: number = 64 * 1024;
+const KEPT_BYTES_MAX: number = 64 * 1024;
 
 const COMMA = 0x2c;
 const EMPTY = new Uint8Array(0);
@@ -24,8 +24,8 @@ export class Splice {
   readonly #texts: Uint8Array[] = new Array<Uint8Array>(EDITS_MAX).fill(EMPTY);
   readonly #textStarts = new Int32Array(EDITS_MAX);
   readonly #textEnds = new Int32Array(EDITS_MAX);
-  readonly #sources = new BytesView(VIEWED_BYTES_MAX);
-  readonly #targets = new BytesView();
+  readonly #sources = new ByteRanges(KEPT_BYTES_MAX);
+  readonly #targets = new ByteRanges();
   #count = 0;
   #grown = 0;
 
@@ -95,7 +95,7 @@ export class Splice {
   /**
    * Writes `bytes[start, end)` with all edits to `out[at…]`, which has room for `size(start, end)`.
    *
-   * @param to a view of all of `out`, where the caller has one
+   * @param to the range of all of `out`, where the caller has one
    * @returns the index after the last byte written
    */
   write(
@@ -104,16 +104,16 @@ export class Splice {
     end: number,
     out: Uint8Array,
     at: number,
-    to: DataView = this.#targets.of(out),
+    to: ByteRange = this.#targets.of(out),
   ): number {
-    const view = this.#sources.of(bytes);
+    const source = this.#sources.of(bytes);
     let from = start;
     for (let i = 0; i < this.#count; i += 1) {
-      at = copyText(bytes, view, from, this.#starts[i]!, out, to, at);
+      at = copyText(source, from, this.#starts[i]!, to, at);
       at = copyBytes(this.#texts[i]!, this.#textStarts[i]!, this.#textEnds[i]!, out, at);
       from = this.#ends[i]!;
     }
-    return copyText(bytes, view, from, end, out, to, at);
+    return copyText(source, from, end, to, at);
   }
 }
 

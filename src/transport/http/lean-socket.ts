@@ -6,6 +6,7 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
+import { takeBuffer } from '../kernel-buffer.ts';
 import { PIECE_BYTES_MAX, type HttpTlsOptions } from './http-client.ts';
 
 export interface SocketEvents {
@@ -28,7 +29,7 @@ let sharedBuffer: Buffer | null = null;
 
 function readBuffer(): Buffer {
   if (process.platform === 'win32') return Buffer.allocUnsafeSlow(PIECE_BYTES_MAX);
-  sharedBuffer ??= Buffer.allocUnsafeSlow(PIECE_BYTES_MAX);
+  sharedBuffer ??= takeBuffer(PIECE_BYTES_MAX);
   return sharedBuffer;
 }
 

@@ -1,3 +1,5 @@
+import { ByteRange } from '../../../shared/byte-words.ts';
+import { createKernelMemory, openKernel, takeBytes } from '../../../shared/kernel/byte-kernel.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -64,11 +66,16 @@ const INSERTS: readonly string[] = [
 const MEMBERS = (Object.keys(new Peek()) as (keyof Peek)[]).filter((key) => key !== 'filledBy');
 
 /** The same bytes read by `peek` and by a memory of earlier ones; its record is used again and again. */
-class Readers {
-  readonly #memo = new PeekMemo();
+class Reader {
+  readonly #memo: PeekMemo;
   readonly #record = new Peek();
   readonly #expected = new Peek();
-  readonly #bytes = Buffer.from(new SharedArrayBuffer(16 * 1024));
+  readonly #bytes: Buffer;
+
+  constructor(bytes: Buffer, isBusy: boolean) {
+    this.#bytes = bytes;
+    this.#memo = new PeekMemo(isBusy);
+  }
 
   expectAgreement(message: Uint8Array): void {
     const bytes = this.#bytes;
@@ -77,7 +84,8 @@ class Readers {
     const end = 8 + message.length;
     bytes.set(message, 8);
     bytes.fill('"}]1', end, end + 16);
-    const verdict = peek(bytes, 8, end, expected);
+    // Elsewhere, where no kernel is at hand.
+    const verdict = peek(Buffer.from(bytes.subarray(0, end + 16)), 8, end, expected);
     const found = this.#memo.peek(bytes, 8, end, record);
     const differing = MEMBERS.filter((key) => record[key] !== expected[key]);
     if (found === verdict && differing.length === 0) return;
@@ -86,15 +94,32 @@ class Readers {
   }
 }
 
+const BUFFER_BYTES = 16 * 1024;
+const memory = createKernelMemory(4 * 1024 * 1024)!;
+openKernel(memory, 0, 4 * 1024 * 1024);
+const inKernel = Buffer.from(memory.buffer, takeBytes(BUFFER_BYTES).byteOffset, BUFFER_BYTES);
+
+/** One reads where the kernel works, the other elsewhere. */
+class Readers {
+  readonly #readers = [
+    new Reader(inKernel, true),
+    new Reader(Buffer.from(new SharedArrayBuffer(BUFFER_BYTES)), false),
+  ];
+
+  expectAgreement(message: Uint8Array): void {
+    for (const reader of this.#readers) reader.expectAgreement(message);
+  }
+}
+
 function shapeOf(text: string): MessageShape | null {
   const { bytes, record } = peekText(text);
-  return MessageShape.of(bytes, 8, bytes.length - 8, record);
+  const place = new ByteRange(new Uint8Array(8192));
+  return MessageShape.of(bytes, 8, bytes.length - 8, record, place, 100);
 }
 
 function fill(shape: MessageShape | null, text: string): number {
   const { bytes } = peekText(text);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return shape?.fill(bytes, view, 8, bytes.length - 8, new Peek()) ?? NaN;
+  return shape?.fill(new ByteRange(bytes), 8, bytes.length - 8, new Peek()) ?? NaN;
 }
 
 describe('a remembered shape', () => {

@@ -1,0 +1,98 @@
+/**
+ * Loops over bytes in WebAssembly, for bytes that lie in the region (docs/decisions/0021). The region
+ * is the kernel's memory, so nothing is copied to get there, and a call costs some five nanoseconds:
+ *
+ *      region  ├ rings ┤├ tables ┤ … ├ scratch of thread 0 ┤├ scratch of thread 1 ┤
+ *                                      read buffer, heads, answers before they are written …
+ *
+ * A thread opens its kernel once, before it makes its buffers. Where there is none (a region of another
+ * kind, an engine without WebAssembly), `kernelOf` is null, `takeBytes` gives ordinary memory, and the
+ * callers do in JavaScript what the kernel would have done: `byte-words.ts` has both.
+ *
+ * The kernel checks no bounds. Whoever calls it has checked them.
+ */
+import { KERNEL_CODE } from './code.ts';
+
+/** Addresses are byte offsets into the region. See `assembly.ts`. */
+export interface ByteKernel {
+  copy(from: number, to: number, length: number): void;
+  copyVisible(from: number, to: number, length: number): number;
+  equal(one: number, other: number, length: number): number;
+  visibleEnd(start: number, end: number): number;
+  plainEnd(start: number, end: number): number;
+}
+
+/** A shared `WebAssembly.Memory`; it can be posted to other threads. */
+export interface KernelMemory {
+  readonly buffer: SharedArrayBuffer;
+}
+
+/** What is used here of the global, which the language's own library does not declare. */
+interface Engine {
+  readonly Memory: new (shape: { initial: number; maximum: number; shared: true }) => KernelMemory;
+  readonly Module: new (code: Uint8Array) => object;
+  readonly Instance: new (
+    module: object,
+    imports: { env: { memory: KernelMemory } },
+  ) => { readonly exports: ByteKernel };
+}
+
+const PAGE_BYTES = 65_536;
+const SCRATCH_ALIGNMENT = 64;
+
+const { WebAssembly: engine, atob } = globalThis as unknown as {
+  readonly WebAssembly?: Engine;
+  readonly atob: (text: string) => string;
+};
+
+const kernels = new WeakMap<SharedArrayBuffer, ByteKernel>();
+
+/** Scratch of the kernel that this thread opened last. */
+let scratch: SharedArrayBuffer | null = null;
+let scratchAt = 0;
+let scratchEnd = 0;
+
+/** Memory for a region that a kernel can work on; null where the engine gives none. */
+export function createKernelMemory(bytes: number): KernelMemory | null {
+  if (engine === undefined) return null;
+  const pages = Math.ceil(bytes / PAGE_BYTES);
+  try {
+    return new engine.Memory({ initial: pages, maximum: pages, shared: true });
+  } catch {
+    // It wants gigabytes of address space, of which nothing is used; some hosts limit that.
+    return null;
+  }
+}
+
+/**
+ * Opens this thread's kernel.
+ *
+ * @param memory of the region; null: there will be none
+ * @param start of the thread's scratch in it, `bytes` long
+ */
+export function openKernel(memory: KernelMemory | null, start: number, bytes: number): void {
+  if (memory === null || engine === undefined) return;
+  const code = Uint8Array.from(atob(KERNEL_CODE), (letter) => letter.charCodeAt(0));
+  const instance = new engine.Instance(new engine.Module(code), { env: { memory } });
+  kernels.set(memory.buffer, instance.exports);
+  scratch = memory.buffer;
+  scratchAt = start;
+  scratchEnd = start + bytes;
+}
+
+/** The kernel that works on this buffer, if this thread has opened one. */
+export function kernelOf(buffer: ArrayBufferLike): ByteKernel | null {
+  return buffer instanceof SharedArrayBuffer ? (kernels.get(buffer) ?? null) : null;
+}
+
+/**
+ * Memory for a buffer that is used for as long as the thread lives: scratch while there is some, so that
+ * the kernel can work on it, else memory of its own. It holds whatever was there before.
+ */
+export function takeBytes(bytes: number): Uint8Array {
+  const end = scratchAt + Math.ceil(bytes / SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT;
+  if (scratch === null || end > scratchEnd) return new Uint8Array(bytes);
+  const taken = new Uint8Array(scratch, scratchAt, bytes);
+  scratchAt = end;
+  return taken;
+}
