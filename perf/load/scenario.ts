@@ -56,6 +56,9 @@ export interface ClosedLoad {
   readonly seconds?: number;
 }
 
+/** Before each turn, not counted. */
+const LEAD_SECONDS = 1;
+
 /** Measures all subjects in turns, round by round: A B C A B C. */
 export async function interleave(
   context: ScenarioContext,
@@ -69,6 +72,8 @@ export async function interleave(
   for (let round = 0; round < rounds; round += 1) {
     for (const [index, subject] of subjects.entries()) {
       context.progress(`round ${round + 1} of ${rounds}: ${subject.name}`);
+      // Who has waited for the others is cold.
+      if (!context.options.isSmoke) await measure(subject, load.connections, LEAD_SECONDS);
       results[index]?.rounds.push(await measure(subject, load.connections, seconds));
     }
   }

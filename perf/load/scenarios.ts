@@ -2,6 +2,7 @@
 import { peers } from '../peers/peers.ts';
 import type { Scenario } from './scenario.ts';
 import { sessions, streams } from './scenarios/crowds.ts';
+import { floor } from './scenarios/floor.ts';
 import { http } from './scenarios/http.ts';
 import { idle } from './scenarios/idle.ts';
 import { rates } from './scenarios/rates.ts';
@@ -20,6 +21,7 @@ export const SCENARIOS: readonly Scenario[] = [
   large,
   setup,
   servers,
+  floor,
   scaling,
   idle,
   sessions,

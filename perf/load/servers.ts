@@ -61,6 +61,20 @@ export async function startNginx(upstreamUrl: string): Promise<Server> {
   };
 }
 
+/** Forwards bytes, in one thread or two, and knows nothing of what they say. */
+export async function startForwarder(upstreamUrl: string, threads: 'one' | 'two'): Promise<Server> {
+  const child = await Child.start({
+    command: process.execPath,
+    args: [join(BUILT_FOLDER, 'forwarder.js'), new URL(upstreamUrl).port, threads],
+    ready: /forwarder on (\d+)/,
+  });
+  return {
+    url: `http://127.0.0.1:${child.match[1]}/mcp`,
+    pid: child.pid,
+    stop: () => child.stop(),
+  };
+}
+
 export interface GatewayOptions {
   readonly upstreamUrl: string;
   readonly shards?: number;
