@@ -76,7 +76,7 @@ export class NewsDesk implements UpstreamEvents {
   }
 
   onListChanged(upstream: Upstream, kind: CatalogKind, isShared: boolean): void {
-    upstream.loader.refresh(kind, isShared);
+    upstream.loader.renew(kind, isShared);
     const event = eventOf(kind);
     if (event !== 0) this.#parts.peers.tell(event, upstream.slot, isShared ? NO_BODY : QUIET);
   }
@@ -136,14 +136,14 @@ export class NewsDesk implements UpstreamEvents {
     const isShared = end === body;
     switch (kind) {
       case EVENT_TOOLS_CHANGED:
-        upstream.loader.refresh('tools', isShared);
+        upstream.loader.renew('tools', isShared);
         break;
       case EVENT_PROMPTS_CHANGED:
-        upstream.loader.refresh('prompts', isShared);
+        upstream.loader.renew('prompts', isShared);
         break;
       case EVENT_RESOURCES_CHANGED:
-        upstream.loader.refresh('resources', isShared);
-        upstream.loader.refresh('templates', isShared);
+        upstream.loader.renew('resources', isShared);
+        upstream.loader.renew('templates', isShared);
         break;
       case EVENT_RESOURCE_UPDATED:
         this.#spreadUpdate(slot, bytes.toString('utf8', body, end));

@@ -48,6 +48,9 @@ interface Loading {
   isAnnounced: boolean;
   /** The same for the load after this one. */
   isNextAnnounced: boolean;
+  /** The upstream said that it changed: what is there is known to be old. The same for the next load. */
+  isNews: boolean;
+  isNextNews: boolean;
 }
 
 const NOTHING = Promise.resolve();
@@ -72,20 +75,36 @@ export class CatalogLoader {
     for (const kind of CATALOG_KINDS) this.refresh(kind);
   }
 
-  /** Loads one list (again). `isAnnounced`: clients are told even if it turns out the same. */
-  refresh(kind: CatalogKind, isAnnounced = false): void {
+  /** Loads one list (again). */
+  refresh(kind: CatalogKind): void {
+    this.#refresh(kind, false, false);
+  }
+
+  /** The upstream says that a list changed. `isAnnounced`: clients are told even if it turns out the same. */
+  renew(kind: CatalogKind, isAnnounced: boolean): void {
+    this.#refresh(kind, isAnnounced, true);
+  }
+
+  /** Whether a list is being loaded because the upstream said that it changed. */
+  isRenewing(kind: CatalogKind): boolean {
+    const loading = this.#loading.get(kind);
+    return loading !== undefined && (loading.isNews || loading.isNextNews);
+  }
+
+  #refresh(kind: CatalogKind, isAnnounced: boolean, isNews: boolean): void {
     const loading = this.#loading.get(kind);
     if (loading !== undefined) {
       loading.isStale = true;
       loading.isNextAnnounced ||= isAnnounced;
+      loading.isNextNews ||= isNews;
       return;
     }
     if (this.#isStopped || !this.#upstream.isUp) return;
-    const entry: Loading = { done: NOTHING, isStale: false, isAnnounced, isNextAnnounced: false };
+    const entry: Loading = { done: NOTHING, isStale: false, isAnnounced, isNextAnnounced: false, isNews, isNextNews: false }; // prettier-ignore
     this.#loading.set(kind, entry);
     entry.done = this.#run(kind, entry).then(() => {
       this.#loading.delete(kind);
-      if (entry.isStale) this.refresh(kind, entry.isNextAnnounced);
+      if (entry.isStale) this.#refresh(kind, entry.isNextAnnounced, entry.isNextNews);
     });
   }
 
