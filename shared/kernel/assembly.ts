@@ -26,12 +26,6 @@ export function copy(from: usize, to: usize, length: i32): void {
   }
 }
 
-/** Copies, and says whether all of it is visible ASCII or blanks: 1 or 0. */
-export function copyVisible(from: usize, to: usize, length: i32): i32 {
-  copy(from, to, length);
-  return visibleEnd(from, from + length) == from + length ? 1 : 0;
-}
-
 /** Whether two ranges are alike, 1 or 0. How long it takes depends on the length alone. */
 export function equal(one: usize, other: usize, length: i32): i32 {
   if (length >= 16) {

@@ -16,7 +16,6 @@ import { KERNEL_CODE } from './code.ts';
 /** Addresses are byte offsets into the region. See `assembly.ts`. */
 export interface ByteKernel {
   copy(from: number, to: number, length: number): void;
-  copyVisible(from: number, to: number, length: number): number;
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
