@@ -13,7 +13,7 @@ const NODE_GLOBALS = ['AbortController', 'Buffer', 'URL', 'console', 'fetch', 'p
 
 export default defineConfig(
   {
-    ignores: ['dist/', 'shared/kernel/assembly.ts', 'node_modules/', 'coverage/', 'perf/results/'],
+    ignores: ['dist/', 'shared/kernel/assembly/**', 'node_modules/', 'coverage/', 'perf/results/'],
   },
   { linterOptions: { reportUnusedDisableDirectives: 'error', noInlineConfig: true } },
   {

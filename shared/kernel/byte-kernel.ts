@@ -13,7 +13,7 @@
  */
 import { KERNEL_CODE } from './code.ts';
 
-/** Addresses are byte offsets into the region. See `assembly.ts`. */
+/** Addresses are byte offsets into the region. See `assembly/`. */
 export interface ByteKernel {
   copy(from: number, to: number, length: number): void;
   equal(one: number, other: number, length: number): number;

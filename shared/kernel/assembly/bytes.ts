@@ -1,6 +1,6 @@
 /**
  * The loops over bytes that JavaScript does one or eight at a time, sixteen at a time (WebAssembly
- * SIMD). AssemblyScript, compiled by `scripts/kernel.mjs` into `code.ts`; `byte-kernel.ts` is the way in.
+ * SIMD). AssemblyScript, compiled by `scripts/kernel.mjs` into `../code.ts`; `../byte-kernel.ts` is the way in.
  *
  * Addresses are offsets into the region. Callers have checked that every range lies within bytes they
  * may touch: nothing here does. Ranges may be empty; those of a copy do not overlap.
