@@ -19,6 +19,14 @@ export interface ByteKernel {
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
+  fitHead(
+    shape: number,
+    start: number,
+    end: number,
+    payload: number,
+    payloadEnd: number,
+    arrivalUs: number,
+  ): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

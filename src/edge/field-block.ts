@@ -57,6 +57,11 @@ export class FieldBlock {
     this.count = 0;
   }
 
+  /** The kernel has written fields up to `end` (`head-shape.ts`). */
+  takeWritten(end: number): void {
+    this.end = end;
+  }
+
   /** Writes a field with a known name. False: its value may not travel, or there is no room. */
   tryWrite(code: number, value: string): boolean {
     if (this.#repeated[code] === value && value !== '') return this.#tryRepeat(code, value.length);

@@ -12,12 +12,15 @@ import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { FaultCode } from '../../shared/fault.ts';
 import { CANCEL_CLIENT_GONE } from '../../shared/frame-kind.ts';
 import { OPEN_DELETE, OPEN_GET, OPEN_POST } from '../../shared/open-codec.ts';
+import { ByteRanges } from '../../shared/byte-words.ts';
 import { writeU16, writeU32 } from '../../shared/little-endian.ts';
 import type { Plan } from '../config/plan.ts';
 import type { BodyBudget } from './body-budget.ts';
 import { EdgeExchange } from './connection-table.ts';
 import { EdgeRules } from './edge-rules.ts';
 import { NO_HEADERS, replyFault } from './fault-reply.ts';
+import { ANY_SHAPE, HeadShapes } from './head-shape.ts';
+import type { ShapeFacts } from './head-shape.ts';
 import type { HttpExchange, HttpListener, HttpServerOptions } from './http-server.ts';
 import { BODY_OVER_SIZE, BODY_TAKEN, PendingRequest } from './pending-request.ts';
 import { preflightHeaders, withCors } from './reply-headers.ts';
@@ -78,6 +81,8 @@ export class HttpAcceptor implements HttpListener {
   /** The request whose head is in `#head`, while its body is awaited; null once that is settled. */
   #headOwner: HttpExchange | null = null;
   readonly #head = new RequestHead();
+  readonly knownHeads = new HeadShapes(this.#head.bytes);
+  readonly #ranges = new ByteRanges();
   #path = '';
   #method = METHOD_OTHER;
   #corsOrigin = '';
@@ -112,6 +117,7 @@ export class HttpAcceptor implements HttpListener {
   setPlan(plan: Plan): void {
     this.#saveHead();
     this.#rules = new EdgeRules(plan);
+    this.knownHeads.clear();
     this.#budget.setMax(plan.limits.bodyBudgetBytes);
   }
 
@@ -126,8 +132,36 @@ export class HttpAcceptor implements HttpListener {
 
   onRawHead(exchange: HttpExchange, head: RequestParser): boolean {
     this.#beginHead(head.method, head.path);
-    this.#head.addRaw(head, this.#rules.askedHeaders);
-    return this.onHeadEnd(exchange);
+    const { askedHeaders } = this.#rules;
+    this.knownHeads.last = ANY_SHAPE;
+    this.#head.addRaw(head, askedHeaders);
+    const isWanted = this.onHeadEnd(exchange);
+    if (isWanted) {
+      const facts = { path: this.#path, corsOrigin: this.#corsOrigin };
+      this.knownHeads.learn(head, this.#head.bytes, facts, askedHeaders);
+    }
+    return isWanted;
+  }
+
+  matchHead(bytes: Buffer, start: number, end: number, hint: number, all: boolean): number {
+    if (this.#isDraining) return 0;
+    this.#saveHead();
+    const { knownHeads } = this;
+    const range = this.#ranges.of(bytes);
+    const after = knownHeads.match(range, start, end, hint, all, this.#nowUs());
+    // The parser's head goes on to be refused, and says why.
+    return knownHeads.contentLength > this.#rules.bodyBytesMax ? 0 : after;
+  }
+
+  onKnownHead(exchange: HttpExchange): void {
+    const { path, corsOrigin } = this.knownHeads.facts as ShapeFacts;
+    const head = this.#head;
+    this.#counters.add(COUNTERS.REQUESTS.id);
+    this.#path = path;
+    this.#method = OPEN_POST;
+    this.#corsOrigin = corsOrigin;
+    head.takeKnown(this.knownHeads);
+    this.#awaitBody(exchange);
   }
 
   #beginHead(method: string, path: string): void {
@@ -157,15 +191,24 @@ export class HttpAcceptor implements HttpListener {
       return false;
     }
     const head = this.#head;
-    const arrivalUs = (this.#clock.nowMs() * 1000) | 0;
-    head.finish(this.#method, endpoint, rules.planNumber, arrivalUs);
-    if (rules.needsAddress) head.addClient(exchange, rules.trustedProxies);
-    if (this.#method !== OPEN_POST) {
-      this.#open(exchange, head.bytes, head.end, EMPTY, 0, 0, null, head.sessionId);
-      return false;
+    head.finish(this.#method, endpoint, rules.planNumber, this.#nowUs());
+    if (this.#method === OPEN_POST) {
+      this.#awaitBody(exchange);
+      return true;
     }
+    if (rules.needsAddress) head.addClient(exchange, rules.trustedProxies);
+    this.#open(exchange, head.bytes, head.end, EMPTY, 0, 0, null, head.sessionId);
+    return false;
+  }
+
+  #awaitBody(exchange: HttpExchange): void {
+    const rules = this.#rules;
+    if (rules.needsAddress) this.#head.addClient(exchange, rules.trustedProxies);
     this.#headOwner = exchange;
-    return true;
+  }
+
+  #nowUs(): number {
+    return (this.#clock.nowMs() * 1000) | 0;
   }
 
   onBody(

@@ -27,6 +27,8 @@ import type { RefusalName } from './refusal-reply.ts';
 import type { ReplySlab } from './reply-slab.ts';
 import { REQUEST_INCOMPLETE, REQUEST_REFUSED } from './request-parser.ts';
 import type { RequestParser } from './request-parser.ts';
+import { ShapeHint } from './shape-hint.ts';
+import { tellHead } from './tell-head.ts';
 
 /** What a connection needs of its server. */
 export interface LeanHost {
@@ -75,6 +77,7 @@ export class LeanConnection implements LeanWire {
   /** Bytes of an incomplete head that were parsed in vain; parsed again when they have doubled. */
   #parsedBytes = 0;
   #isTimed = false;
+  readonly #hint = new ShapeHint();
   /** What the socket held when its progress was looked at last. */
   #pendingBytes = 0;
 
@@ -194,6 +197,11 @@ export class LeanConnection implements LeanWire {
       this.#refuseToQueue();
       return end;
     }
+    const known = this.#hint.match(host.listener, bytes, start, end);
+    if (known > 0 && known - start <= host.options.headerBytesMax) {
+      this.#beginKnown(host.listener);
+      return known;
+    }
     const after = host.parser.parse(bytes, start, end);
     const headBytes = (after < 0 ? end : after) - start;
     if (headBytes > host.options.headerBytesMax) this.#refuse('HEADERS_TOO_LARGE');
@@ -205,6 +213,19 @@ export class LeanConnection implements LeanWire {
       return after;
     }
     return end;
+  }
+
+  #beginKnown(listener: HttpListener): void {
+    const { exchange } = this;
+    exchange.open(false);
+    this.#parsedBytes = 0;
+    this.#hasClose = false;
+    this.#bodyBytes = 0;
+    this.#remaining = listener.knownHeads!.contentLength;
+    this.#wantsBody = true;
+    this.#step = STEP_LENGTH;
+    this.#waitFor(this.#host.bodyTicks);
+    listener.onKnownHead!(exchange);
   }
 
   /** More requests, though one still runs or the answers before were not taken. */
@@ -239,6 +260,7 @@ export class LeanConnection implements LeanWire {
     }
     this.#wantsBody =
       listener.onRawHead?.(exchange, parser) ?? tellHead(listener, exchange, parser);
+    this.#hint.learn(listener);
     if (!this.#wantsBody || !exchange.isOpen) return;
     if (!hasBody) listener.onBody(exchange, EMPTY, 0, 0, true);
     else if (expectsContinue) this.#writer.write(CONTINUE);
@@ -375,14 +397,4 @@ export class LeanConnection implements LeanWire {
     this.#host.forget(this);
     this.#abortExchange();
   }
-}
-
-/** The head as text, for listeners that read no bytes. */
-function tellHead(listener: HttpListener, exchange: LeanExchange, parser: RequestParser): boolean {
-  listener.onHead(exchange, parser.method, parser.path, parser.query);
-  const { count } = parser;
-  for (let index = 0; index < count; index += 1) {
-    listener.onHeader(parser.nameAt(index), parser.valueAt(index));
-  }
-  return listener.onHeadEnd(exchange);
 }

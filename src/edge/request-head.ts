@@ -44,6 +44,7 @@ import {
   FIELD_PARAM,
 } from './field-kind.ts';
 import { digitsValue } from './framing-rules.ts';
+import type { HeadShapes } from './head-shape.ts';
 import type { HttpExchange } from './http-server.ts';
 import { ADDRESS_BYTES, resolveClient } from './peer-address.ts';
 import type { RequestParser } from './request-parser.ts';
@@ -74,6 +75,7 @@ export class RequestHead {
   corsMethod = '';
   corsHeaders = '';
   readonly #block = new FieldBlock(OPEN_HEAD_BYTES, SCRATCH_BYTES);
+  readonly #buffer: Buffer;
   #seen = 0;
   #otherNames: string[] = [];
   #lastHostBytes = new ByteWords(NO_ADDRESS);
@@ -82,7 +84,9 @@ export class RequestHead {
   readonly #peer = new Uint8Array(ADDRESS_BYTES);
 
   constructor() {
-    this.bytes = this.#block.bytes;
+    const { bytes } = this.#block;
+    this.bytes = bytes;
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   get end(): number {
@@ -158,6 +162,17 @@ export class RequestHead {
       this.#lastHost = bytes.toString('utf8', start, end);
     }
     return this.#lastHost;
+  }
+
+  /** The head was recognised, and its payload lies in `bytes` already. */
+  takeKnown(shapes: HeadShapes): void {
+    const { sessionStart, sessionEnd } = shapes;
+    this.#block.takeWritten(shapes.payloadBytes);
+    this.contentLength = shapes.contentLength;
+    this.sessionId =
+      sessionStart < 0 ? '' : this.#buffer.toString('latin1', sessionStart, sessionEnd);
+    this.forwardedFor = '';
+    this.#open.peerFamily = 0;
   }
 
   /** All fields are there and were checked: writes the open head before them, without the client's address. */

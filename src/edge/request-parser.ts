@@ -74,6 +74,9 @@ export class RequestParser {
   expectsContinue = false;
   /** Fields of this head. */
   count = 0;
+  /** Where the head that was read last lies in `bytes`. */
+  headStart = 0;
+  headEnd = 0;
   /** What the fields' spans point into. */
   bytes: Buffer = Buffer.alloc(0);
   readonly #ranges = new ByteRanges();
@@ -100,6 +103,8 @@ export class RequestParser {
       if (bytes[at] === CR) {
         if (at + 1 >= end) return REQUEST_INCOMPLETE;
         if (bytes[at + 1] !== LF) return this.#refuse('FRAMING_REFUSED');
+        this.headStart = start;
+        this.headEnd = at + 2;
         return this.#judge(at + 2);
       }
       if (this.count === FIELDS_MAX) return this.#refuse('HEADERS_TOO_LARGE');
