@@ -11,6 +11,7 @@
  * assertion here: a field that cannot travel is answered with -1 and the caller refuses the message.
  */
 import { ByteRanges } from './byte-words.ts';
+import { kernelOf, takeBytes, type ByteKernel } from './kernel/byte-kernel.ts';
 import { HEADER_CODES, HEADER_OTHER } from './header-code.ts';
 import { readU16, writeU16 } from './little-endian.ts';
 
@@ -90,6 +91,12 @@ export function writeFieldStart(
   return at + HEADER_FIELD_BYTES + nameBytes;
 }
 
+/** Of `#found`, as `shared/kernel/assembly/fields.ts` writes it. */
+const CODES_WORD = 0;
+const STARTS_WORD = 1;
+const ENDS_WORD: number = STARTS_WORD + HEADER_CODES;
+const FOUND_WORDS: number = ENDS_WORD + HEADER_CODES;
+
 /**
  * Reads a header block in place. One object serves many messages: `setFields` points it at the next
  * one. Holds no copy, so it is good for as long as the bytes are.
@@ -99,32 +106,39 @@ export class HeaderFields {
   headersStart = 0;
   headersEnd = 0;
   headerCount = 0;
-  /** Bit n is set when the field with code n is there more than once. `find` gives its first. */
-  repeatedCodes = 0;
   /** The field that `find` or `nextHeader` met last. Name start and end are equal for known codes. */
   code = 0;
   nameStart = 0;
   nameEnd = 0;
   valueStart = 0;
   valueEnd = 0;
-  /** Bit n is set when there is a field with code n; its first value lies from `#starts[n]` to `#ends[n]`. */
-  #codes = 0;
-  readonly #starts = new Uint32Array(HEADER_CODES);
-  readonly #ends = new Uint32Array(HEADER_CODES);
+  /** Words: the set of codes that there are; by code, where the first value begins and where it ends. */
+  readonly #found: Uint32Array;
+  /** The one that can write there; null: the loop below does. */
+  readonly #kernel: ByteKernel | null;
+  readonly #address: number;
   readonly #ranges = new ByteRanges();
 
+  constructor() {
+    const bytes = takeBytes(FOUND_WORDS * 4);
+    this.#found = new Uint32Array(bytes.buffer, bytes.byteOffset, FOUND_WORDS);
+    this.#kernel = kernelOf(bytes.buffer);
+    this.#address = bytes.byteOffset;
+  }
+
   /**
-   * Finds the value of a known field: sets `valueStart` and `valueEnd` (and the other members of the
+   * Finds the first value of a known field: sets `valueStart` and `valueEnd` (and the other members of the
    * field). False, and nothing set, when it is absent.
    */
   find(code: number): boolean {
-    if ((this.#codes & (1 << code)) === 0) return false;
-    const start = this.#starts[code]!;
+    const found = this.#found;
+    if ((found[CODES_WORD]! & (1 << code)) === 0) return false;
+    const start = found[STARTS_WORD + code]!;
     this.code = code;
     this.nameStart = start;
     this.nameEnd = start;
     this.valueStart = start;
-    this.valueEnd = this.#ends[code]!;
+    this.valueEnd = found[ENDS_WORD + code]!;
     return true;
   }
 
@@ -151,37 +165,45 @@ export class HeaderFields {
     this.headersStart = start;
     this.headersEnd = end;
     this.headerCount = count;
-    this.repeatedCodes = 0;
-    this.#codes = 0;
-    let codes = 0;
-    let repeated = 0;
-    let cursor = start;
-    if (count > 0) {
-      const view = this.#ranges.of(bytes).view;
-      const starts = this.#starts;
-      const ends = this.#ends;
-      for (let fields = 0; fields < count; fields += 1) {
-        if (cursor + HEADER_FIELD_BYTES > end) return false;
-        const field = view.getInt32(cursor, true);
-        const code = field & 0xff;
-        const nameBytes = (field >>> 8) & 0xff;
-        if (code >= HEADER_CODES || (code === HEADER_OTHER) !== nameBytes > 0) return false;
-        const valueStart = cursor + HEADER_FIELD_BYTES + nameBytes;
-        // May step past the end; the next round or the last line sees it, as it only grows.
-        cursor = valueStart + (field >>> 16);
-        if (code === HEADER_OTHER) continue;
-        const bit = 1 << code;
-        if ((codes & bit) !== 0) {
-          repeated |= bit;
-          continue;
-        }
-        codes |= bit;
-        starts[code] = valueStart;
-        ends[code] = cursor;
-      }
+    if (count === 0) {
+      this.#found[CODES_WORD] = 0;
+      return start === end;
     }
-    this.#codes = codes;
-    this.repeatedCodes = repeated;
+    const range = this.#ranges.of(bytes);
+    const { kernel, address } = range;
+    if (kernel === null || kernel !== this.#kernel) return this.#readFields(range.view, count);
+    const isSound = kernel.readFields(
+      address,
+      address + start,
+      address + end,
+      count,
+      this.#address,
+    );
+    return isSound !== 0;
+  }
+
+  #readFields(view: DataView, count: number): boolean {
+    const found = this.#found;
+    const { headersStart, headersEnd: end } = this;
+    let codes = 0;
+    let cursor = headersStart;
+    for (let fields = 0; fields < count; fields += 1) {
+      // May have stepped past the end, as it only grows.
+      if (cursor + HEADER_FIELD_BYTES > end) return false;
+      const field = view.getInt32(cursor, true);
+      const code = field & 0xff;
+      const nameBytes = (field >>> 8) & 0xff;
+      if (code >= HEADER_CODES || (code === HEADER_OTHER) !== nameBytes > 0) return false;
+      const valueStart = cursor + HEADER_FIELD_BYTES + nameBytes;
+      cursor = valueStart + (field >>> 16);
+      if (code === HEADER_OTHER) continue;
+      const bit = 1 << code;
+      if ((codes & bit) !== 0) continue;
+      codes |= bit;
+      found[STARTS_WORD + code] = valueStart;
+      found[ENDS_WORD + code] = cursor;
+    }
+    found[CODES_WORD] = codes;
     return cursor === end;
   }
 }

@@ -19,6 +19,7 @@ export interface ByteKernel {
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
+  readFields(base: number, start: number, end: number, count: number, out: number): number;
   fitHead(
     shape: number,
     start: number,

@@ -67,7 +67,7 @@ export function fitHead(
     if (kind != HOLE_UNREAD) {
       const bytes = valueEnd - at;
       if (bytes > VALUE_BYTES_MAX || out + FIELD_BYTES + bytes > payloadEnd) return 0;
-      store<u32>(out, (<u32>bytes << 16) | kind);
+      store<u32>(out, ((<u32>bytes) << 16) | kind);
       out += FIELD_BYTES;
       copy(at, out, <i32>bytes);
       if (kind == HOLE_SESSION) {

@@ -1,3 +1,4 @@
 /** What the kernel exports. One module for all of it: a call from one part into another costs nothing. */
 export { copy, equal, plainEnd, visibleEnd } from './bytes';
+export { readFields } from './fields';
 export { fitHead } from './heads';
