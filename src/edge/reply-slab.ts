@@ -11,6 +11,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import { ByteRange, ByteRanges, copyRange, copyText } from '../../shared/byte-words.ts';
+import { takeBytes } from '../../shared/kernel/byte-kernel.ts';
 import { takeBuffer } from '../transport/kernel-buffer.ts';
 import { FRAME_BYTES_MAX } from '../../shared/limits.ts';
 import { isFieldSafe } from './framing-rules.ts';
@@ -25,6 +26,9 @@ const HEAD_BYTES_MAX = 8 * 1024;
 const KEPT_VIEWS = 2048;
 /** Callers use a handful of status and content types; past this many, prefixes are made per answer. */
 const PREFIXES_MAX = 256;
+/** Prefixes of a second that lie where the kernel copies from, and how long each of them may be. */
+const PLACES = 8;
+const PLACE_BYTES = 256;
 /** Hexadecimal digits of a chunk's size, its line end and the one behind the chunk. */
 const CHUNK_EXTRA_BYTES = 12;
 
@@ -62,6 +66,8 @@ export class ReplySlab {
   #large: Buffer | null = null;
   readonly #sources = new ByteRanges();
   readonly #prefixes = new Map<string, Prefix>();
+  readonly #places = takeBytes(PLACES * PLACE_BYTES);
+  #placesUsed = 0;
   #date = '';
   #lastStatus = 0;
   #lastType = '';
@@ -86,6 +92,7 @@ export class ReplySlab {
     if (date === this.#date) return;
     this.#date = date;
     this.#prefixes.clear();
+    this.#placesUsed = 0;
     this.#lastPrefix = null;
   }
 
@@ -218,6 +225,15 @@ export class ReplySlab {
     this.length += this.#bytes.write(`${name}: ${value}\r\n`, this.length, 'latin1');
   }
 
+  /** A copy that the kernel can read, while there are places. */
+  #placed(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > PLACE_BYTES || this.#placesUsed === PLACES) return bytes;
+    const at = this.#placesUsed * PLACE_BYTES;
+    this.#placesUsed += 1;
+    this.#places.set(bytes, at);
+    return this.#places.subarray(at, at + bytes.length);
+  }
+
   #prefix(status: number, contentType: string): Prefix {
     const last = this.#lastPrefix;
     if (last !== null && status === this.#lastStatus && contentType === this.#lastType) return last;
@@ -231,7 +247,7 @@ export class ReplySlab {
       const line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
       const start = `${line}${type}Date: ${this.#date}\r\n`;
       const bytes = Buffer.from(start + LENGTH_FIELD, 'latin1');
-      prefix = { range: new ByteRange(bytes), lengthAt: start.length };
+      prefix = { range: new ByteRange(this.#placed(bytes)), lengthAt: start.length };
       if (this.#prefixes.size < PREFIXES_MAX) this.#prefixes.set(key, prefix);
     }
     this.#lastStatus = status;
