@@ -2,16 +2,22 @@
  * Writes the requests of one turn to a socket, in one write where they are several: a write costs more
  * than everything else that is done for a call, and copying some hundred bytes nearly nothing.
  */
+import { kernelOf } from '../../../shared/kernel/byte-kernel.ts';
 import type { DirectWriter } from '../direct-write.ts';
+import { takeBuffer } from '../kernel-buffer.ts';
 import type { HttpClientCounters } from './http-client.ts';
 import type { LeanCall } from './lean-call.ts';
 
-/** Requests are joined up to this; 16 pipelined calls of 2 KiB with room to spare. */
-const SLAB_BYTES = 64 * 1024;
+/** Requests are joined up to this: 16 pipelined calls of 2 KiB. */
+const SLAB_BYTES = 32 * 1024;
+
+/** Of the thread, where its kernel copies; made when it is first used. */
+let shared: Buffer | null = null;
+/** Who was handed it and may not be done with it. */
+let holder: DirectWriter | null = null;
 
 export class RequestWriter {
   readonly #counters: HttpClientCounters;
-  #slab: Buffer | null = null;
 
   constructor(counters: HttpClientCounters) {
     this.#counters = counters;
@@ -56,15 +62,26 @@ export class RequestWriter {
   }
 
   #writeJoined(out: DirectWriter, first: LeanCall, bytes: number): void {
-    const slab = this.#slab ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+    const slab = slabFor(bytes);
+    const kernel = kernelOf(slab.buffer);
     let at = 0;
     for (let call: LeanCall | null = first; call !== null; call = call.next) {
-      slab.set(requestBytes(call), at);
-      at += call.end - call.start;
+      const { request, start, end } = call;
+      if (kernel !== null && request.buffer === slab.buffer) {
+        kernel.copy(request.byteOffset + start, slab.byteOffset + at, end - start);
+      } else slab.set(requestBytes(call), at);
+      at += end - start;
     }
-    // Not all taken by the kernel: the socket keeps the slab, the next turn gets another.
-    this.#slab = out.write(bytesOf(slab, 0, bytes)) ? slab : null;
+    // Not all taken by the kernel: the socket keeps the slab, and others get another.
+    if (!out.write(bytesOf(slab, 0, bytes)) && slab === shared) holder = out;
   }
+}
+
+function slabFor(bytes: number): Buffer {
+  if (holder !== null && holder.isHolding) return Buffer.allocUnsafeSlow(bytes);
+  holder = null;
+  shared ??= takeBuffer(SLAB_BYTES);
+  return shared;
 }
 
 function requestBytes(call: LeanCall): Uint8Array {
