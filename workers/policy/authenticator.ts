@@ -33,6 +33,7 @@ import { GoogleTokenProvider } from './google-token.ts';
 import { IntrospectionProvider } from './introspection.ts';
 import { JwtMethod } from './jwt.ts';
 import { AUTH_WAITING_MAX, CREDENTIAL_BYTES_MAX } from './policy-limits.ts';
+import type { PolicyCounters } from './policy-log.ts';
 import { ANONYMOUS, Principal, writeAddressKey } from './principal.ts';
 import { RefusalLog } from './refusal-log.ts';
 import { RemoteCheck } from './remote-check.ts';
@@ -52,24 +53,32 @@ export class Authenticator {
   readonly headers: readonly string[];
   readonly #plan: PlanAuth;
   readonly #deps: AuthenticatorDeps;
+  readonly #counters: PolicyCounters;
   readonly #methods: readonly AuthMethod[];
-  /** Sources in the order of the first method that reads them. */
-  readonly #sources: readonly number[];
+  /** The source of the first method; where there is none, one that no request has. */
+  readonly #firstSource: number;
+  /** The others, in the order of the first method that reads them. */
+  readonly #otherSources: readonly number[];
   readonly #cache: TokenCache;
   readonly #flood: AuthFlood;
   readonly #flooded: AuthRefusal;
   readonly #scopeSets = new ScopeSetTable();
   readonly #refusals: RefusalLog;
   readonly #address = new Uint32Array(2);
-  readonly #span = { start: 0, end: 0 };
+  /** Of the credential that `#locate` has found. */
+  #start = 0;
+  #end = 0;
 
   /** @throws Error if the keys of a method cannot be used */
   constructor(plan: PlanAuth, deps: AuthenticatorDeps) {
     this.headers = apiKeyHeaders(plan.methods);
     this.#plan = plan;
     this.#deps = deps;
+    this.#counters = deps.counters;
     this.#methods = plan.mode === 'methods' ? this.#openAll(plan.methods) : [];
-    this.#sources = [...new Set(this.#methods.map((method) => method.source))];
+    const [first, ...others] = new Set(this.#methods.map((method) => method.source));
+    this.#firstSource = first ?? SOURCE_NONE;
+    this.#otherSources = others;
     this.#cache = new TokenCache(plan.rememberedMax);
     this.#flood = new AuthFlood(plan.flood);
     this.#flooded = new AuthRefusal('AUTH_FLOOD', plan.flood.blockMs);
@@ -83,18 +92,20 @@ export class Authenticator {
 
   /** Judges the credentials of one request. `bytes` and `spans` are not looked at after the call. */
   authenticate(bytes: Buffer, spans: CredentialSpans, nowWallMs: number): AuthVerdict {
-    for (const source of this.#sources) {
-      if (!this.#locate(source, bytes, spans)) continue;
-      const principal = this.#cache.find(
-        source,
-        bytes,
-        this.#span.start,
-        this.#span.end,
-        nowWallMs,
-      );
-      if (principal === null) break;
-      this.#deps.counters.remembered += 1;
-      return principal;
+    // Nearly all settings have one source, and nearly all requests its credential: nothing else is
+    // touched for these.
+    let isLocated = this.#locate(this.#firstSource, bytes, spans);
+    let source = this.#firstSource;
+    for (let i = 0; !isLocated && i < this.#otherSources.length; i += 1) {
+      source = this.#otherSources[i]!;
+      isLocated = this.#locate(source, bytes, spans);
+    }
+    if (isLocated) {
+      const principal = this.#cache.find(source, bytes, this.#start, this.#end, nowWallMs);
+      if (principal !== null) {
+        this.#counters.remembered += 1;
+        return principal;
+      }
     }
     if (this.#plan.mode !== 'methods') return ANONYMOUS;
     return this.#judge(bytes, spans, nowWallMs);
@@ -143,22 +154,22 @@ export class Authenticator {
     }
   }
 
-  /** Sets `#span` to the credential of that source; false: the request has none. */
+  /** Sets `#start` and `#end` to the credential of that source; false: the request has none. */
   #locate(source: number, bytes: Buffer, spans: CredentialSpans): boolean {
-    const span = this.#span;
     if (source === SOURCE_BEARER) {
-      span.start = bearerStart(bytes, spans.authorizationStart, spans.authorizationEnd);
-      span.end = spans.authorizationEnd;
-      return span.start >= 0;
+      const end = spans.authorizationEnd;
+      this.#start = bearerStart(bytes, spans.authorizationStart, end);
+      this.#end = end;
+      return this.#start >= 0;
     }
-    if (!spans.findHeader(source - SOURCE_HEADER)) return false;
-    span.start = spans.headerStart;
-    span.end = spans.headerEnd;
+    if (source === SOURCE_NONE || !spans.findHeader(source - SOURCE_HEADER)) return false;
+    this.#start = spans.headerStart;
+    this.#end = spans.headerEnd;
     return true;
   }
 
   #judge(bytes: Buffer, spans: CredentialSpans, nowWallMs: number): AuthVerdict {
-    const { counters } = this.#deps;
+    const counters = this.#counters;
     let hasCredential = spans.authorizationStart >= 0;
     for (let i = 0; i < this.headers.length; i += 1) hasCredential ||= spans.findHeader(i);
     if (!hasCredential) return this.#plan.required ? REFUSED_UNAUTHENTICATED : ANONYMOUS;
@@ -190,7 +201,8 @@ export class Authenticator {
   /** A copy of one source's credential; null: there is none, or it is too large to be one. */
   #copy(source: number, bytes: Buffer, spans: CredentialSpans): Credential | null {
     if (!this.#locate(source, bytes, spans)) return null;
-    const { start, end } = this.#span;
+    const start = this.#start;
+    const end = this.#end;
     const length = end - start;
     if (length === 0 || length > CREDENTIAL_BYTES_MAX) return null;
     const copy = Buffer.allocUnsafeSlow(length);
@@ -199,7 +211,7 @@ export class Authenticator {
   }
 
   #await(index: number, method: AuthMethod, credential: Credential, wait: AuthWait): AuthVerdict {
-    const { counters } = this.#deps;
+    const counters = this.#counters;
     if (counters.waiting >= AUTH_WAITING_MAX) {
       counters.unavailable += 1;
       return REFUSED_UNAVAILABLE;
@@ -237,12 +249,12 @@ export class Authenticator {
     if (verdict === REFUSED_INVALID) {
       return this.#refuse(this.#methods[index]?.label ?? '', credential.reason, address);
     }
-    if (verdict === REFUSED_UNAVAILABLE) this.#deps.counters.unavailable += 1;
+    if (verdict === REFUSED_UNAVAILABLE) this.#counters.unavailable += 1;
     return verdict;
   }
 
   #admit(index: number, credential: Credential, accepted: Accepted): Principal {
-    this.#deps.counters.accepted += 1;
+    this.#counters.accepted += 1;
     const { bytes, source } = credential;
     const nowWallMs = this.#deps.wallMs();
     // Of several that waited for one token the first has made the principal already.
@@ -264,7 +276,7 @@ export class Authenticator {
 
   #refuse(method: string, reason: string, address: Uint32Array): AuthRefusal {
     const nowMs = this.#deps.nowMs();
-    this.#deps.counters.refused += 1;
+    this.#counters.refused += 1;
     this.#refusals.note(method, reason, nowMs);
     if (this.#flood.fail(address, nowMs)) this.#refusals.noteFlood(nowMs);
     return REFUSED_INVALID;
@@ -353,3 +365,4 @@ function bearerStart(bytes: Buffer, start: number, end: number): number {
 }
 
 const BEARER = 'bearer';
+const SOURCE_NONE = -1;

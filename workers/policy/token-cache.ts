@@ -1,6 +1,6 @@
 /**
- * Credentials that were verified before, so that the second call costs a lookup. One per shard, one
- * thread, no lock.
+ * Credentials that were verified before, so that the second call costs a lookup. One per plan and shard,
+ * one thread, no lock.
  *
  * What always holds:
  * - An entry is found only by its exact bytes and its source (the header it came in): the probe uses
@@ -15,73 +15,90 @@
  * nobody how much of a secret was right.
  *
  * Full, the table drops an entry that was not asked for lately (second chance, 64 tries at most).
+ *
+ * A shard under load has other things in its caches than this table, so what a lookup costs is the loads
+ * that wait for each other. There are three: the bucket, the record of the slot that it names, the
+ * credential's bytes (in the front if they were used lately, see `token-front.ts`).
+ *
+ *      #buckets ─▶ slot ─▶ #words, #doubles   RECORD of the slot: what is known of the credential
+ *                       └▶ #principals        by slot
  */
 import { randomInt } from 'node:crypto';
-import { ByteRanges, ByteWords, viewOf } from '../../shared/byte-words.ts';
+import { ByteRanges, viewOf } from '../../shared/byte-words.ts';
+import { CREDENTIAL_BYTES_MAX } from './policy-limits.ts';
 import type { Principal } from './principal.ts';
+import { NO_COPY, tokenFront } from './token-front.ts';
+import type { TokenFront } from './token-front.ts';
+import { TokenStore } from './token-store.ts';
 
-const BUCKETS_MIN = 256;
+const SLOTS_MIN = 128;
+/** Half of the buckets are empty at least: a bucket with two entries costs a load more. */
+const BUCKETS_PER_SLOT = 2;
 const EVICTION_TRIES_MAX = 64;
+/** Ends a chain. */
+const NONE = -1;
 
-class TokenEntry {
-  readonly probe: number;
-  readonly source: number;
-  readonly method: number;
-  readonly token: ByteWords;
-  readonly principal: Principal;
-  /** Wall time in ms. */
-  readonly untilMs: number;
-  /** Place in `#entries`. */
-  index: number;
-  wasUsed: boolean;
-  next: TokenEntry | null;
-
-  constructor(
-    probe: number,
-    source: number,
-    method: number,
-    token: ByteWords,
-    principal: Principal,
-    untilMs: number,
-  ) {
-    this.probe = probe;
-    this.source = source;
-    this.method = method;
-    this.token = token;
-    this.principal = principal;
-    this.untilMs = untilMs;
-    this.index = -1;
-    this.wasUsed = false;
-    this.next = null;
-  }
-}
+/** A record: six words and two doubles, in one memory. */
+const RECORD_WORDS = 10;
+const RECORD_DOUBLES: number = RECORD_WORDS / 2;
+const PROBE = 0;
+/** Slot of the next entry in the bucket. */
+const NEXT = 1;
+/** Source and length, see `kindOf`. */
+const KIND = 2;
+/** The method that verified it, and in the lowest bit whether it was found since the hand came by. */
+const METHOD = 3;
+/** In the store. */
+const PLACE = 4;
+/** In the front, if it still has the copy made at POSITION. */
+const OFFSET = 5;
+const POSITION = 3;
+/** Wall time in ms. */
+const UNTIL = 4;
 
 export class TokenCache {
   readonly #max: number;
   readonly #seed: number;
-  #buckets: (TokenEntry | null)[];
-  /** Dense, in no order; the hand of the second chance walks over it. */
-  #entries: TokenEntry[];
-  #hand: number;
+  readonly #front: TokenFront;
+  readonly #ranges = new ByteRanges();
   /** Index of the method that verified what `find` found last. */
   foundMethod: number;
-  readonly #ranges = new ByteRanges();
+  #buckets: Int32Array;
+  #words: Int32Array;
+  #doubles: Float64Array;
+  /** Null where the slot is free. */
+  #principals: (Principal | null)[];
+  #freeSlots: number[];
+  #store: TokenStore;
+  /** Slot that the second chance looks at next. */
+  #hand: number;
 
   /**
    * @param max entries at most; 0: nothing is remembered
    * @param seed any 32-bit number; random unless a test asks for a certain order
+   * @param front the thread's, unless a test has its own
    */
-  constructor(max: number, seed: number = randomInt(0x1_0000_0000)) {
+  constructor(max: number, seed: number = randomInt(0x1_0000_0000), front = tokenFront) {
     this.#max = max;
     this.#seed = seed | 0;
-    this.#buckets = new Array<TokenEntry | null>(BUCKETS_MIN).fill(null);
-    this.#entries = [];
-    this.#hand = 0;
+    this.#front = front;
     this.foundMethod = -1;
+    this.#buckets = newBuckets(SLOTS_MIN);
+    this.#words = new Int32Array(SLOTS_MIN * RECORD_WORDS);
+    this.#doubles = new Float64Array(this.#words.buffer);
+    this.#principals = [];
+    this.#freeSlots = [];
+    this.#store = new TokenStore();
+    this.#hand = 0;
   }
 
   get size(): number {
-    return this.#entries.length;
+    return this.#principals.length - this.#freeSlots.length;
+  }
+
+  /** Memory held for what is remembered, in bytes, but for the principals. */
+  get bytes(): number {
+    return this.#store.bytes + this.#words.byteLength + this.#buckets.byteLength;
   }
 
   /** The principal of the credential `bytes[start, end)` that came in by `source`; null: not remembered. */
@@ -92,45 +109,65 @@ export class TokenCache {
     end: number,
     nowWallMs: number,
   ): Principal | null {
-    const view = this.#ranges.of(bytes).view;
-    const probe = this.#probe(source, view, start, end);
-    let entry = this.#buckets[probe & (this.#buckets.length - 1)] ?? null;
-    while (entry !== null) {
-      if (
-        entry.probe === probe &&
-        entry.source === source &&
-        entry.token.equals(view, start, end)
-      ) {
-        if (nowWallMs >= entry.untilMs) {
-          this.#remove(entry);
-          return null;
+    const length = end - start;
+    if (length > CREDENTIAL_BYTES_MAX) return null;
+    const range = this.#ranges.of(bytes);
+    const probe = this.#probe(source, range.view, start, end);
+    const kind = kindOf(source, length);
+    const words = this.#words;
+    let slot = this.#buckets[probe & (this.#buckets.length - 1)]!;
+    for (; slot !== NONE; slot = words[slot * RECORD_WORDS + NEXT]!) {
+      const at = slot * RECORD_WORDS;
+      if (words[at + PROBE] !== probe || words[at + KIND] !== kind) continue;
+      const doublesAt = slot * RECORD_DOUBLES;
+      const front = this.#front;
+      if (front.has(this.#doubles[doublesAt + POSITION]!, range)) {
+        if (!front.equals(words[at + OFFSET]!, length, range, start)) continue;
+      } else {
+        if (!this.#store.equals(words[at + PLACE]!, length, range.view, start)) continue;
+        if (front.tryWrite(range, start, end)) {
+          words[at + OFFSET] = front.offset;
+          this.#doubles[doublesAt + POSITION] = front.position;
         }
-        entry.wasUsed = true;
-        this.foundMethod = entry.method;
-        return entry.principal;
       }
-      entry = entry.next;
+      if (nowWallMs >= this.#doubles[doublesAt + UNTIL]!) {
+        this.#remove(slot);
+        return null;
+      }
+      const method = words[at + METHOD]!;
+      words[at + METHOD] = method | 1;
+      this.foundMethod = method >> 1;
+      return this.#principals[slot]!;
     }
     return null;
   }
 
-  /** Remembers a credential that is not in the table. */
+  /** Remembers a credential that is not in the table, of CREDENTIAL_BYTES_MAX at most. */
   add(source: number, method: number, token: Buffer, principal: Principal, untilMs: number): void {
-    if (this.#max === 0) return;
-    if (this.#entries.length >= this.#max) this.#evict();
-    if (this.#entries.length >= this.#buckets.length) this.#grow();
-    const probe = this.#probe(source, viewOf(token), 0, token.length);
-    const words = new ByteWords(token);
-    const entry = new TokenEntry(probe, source, method, words, principal, untilMs);
-    entry.index = this.#entries.length;
-    this.#entries.push(entry);
-    this.#link(entry);
+    const { length } = token;
+    if (this.#max === 0 || length > CREDENTIAL_BYTES_MAX) return;
+    if (this.size >= this.#max) this.#evict();
+    const slot = this.#freeSlots.pop() ?? this.#principals.length;
+    const at = slot * RECORD_WORDS;
+    if (at === this.#words.length) this.#grow();
+    this.#principals[slot] = principal;
+    this.#words[at + PROBE] = this.#probe(source, viewOf(token), 0, length);
+    this.#words[at + KIND] = kindOf(source, length);
+    this.#words[at + METHOD] = method << 1;
+    this.#words[at + PLACE] = this.#store.add(token);
+    this.#doubles[slot * RECORD_DOUBLES + POSITION] = NO_COPY;
+    this.#doubles[slot * RECORD_DOUBLES + UNTIL] = untilMs;
+    this.#link(slot);
   }
 
   /** Forgets everything. */
   clear(): void {
-    this.#buckets = new Array<TokenEntry | null>(BUCKETS_MIN).fill(null);
-    this.#entries = [];
+    this.#buckets = newBuckets(SLOTS_MIN);
+    this.#words = new Int32Array(SLOTS_MIN * RECORD_WORDS);
+    this.#doubles = new Float64Array(this.#words.buffer);
+    this.#principals = [];
+    this.#freeSlots = [];
+    this.#store = new TokenStore();
     this.#hand = 0;
   }
 
@@ -147,46 +184,72 @@ export class TokenCache {
     return mix(hash, view.getInt32(start + (length >> 1) - 2, true));
   }
 
-  #link(entry: TokenEntry): void {
-    const at = entry.probe & (this.#buckets.length - 1);
-    entry.next = this.#buckets[at] ?? null;
-    this.#buckets[at] = entry;
+  #link(slot: number): void {
+    const at = slot * RECORD_WORDS;
+    const bucket = this.#words[at + PROBE]! & (this.#buckets.length - 1);
+    this.#words[at + NEXT] = this.#buckets[bucket]!;
+    this.#buckets[bucket] = slot;
   }
 
-  #remove(entry: TokenEntry): void {
-    const at = entry.probe & (this.#buckets.length - 1);
-    let before = this.#buckets[at] ?? null;
-    if (before === entry) {
-      this.#buckets[at] = entry.next;
-    } else {
-      while (before !== null && before.next !== entry) before = before.next;
-      if (before !== null) before.next = entry.next;
+  #unlink(slot: number): void {
+    const words = this.#words;
+    const next = words[slot * RECORD_WORDS + NEXT]!;
+    const bucket = words[slot * RECORD_WORDS + PROBE]! & (this.#buckets.length - 1);
+    let before = this.#buckets[bucket]!;
+    if (before === slot) {
+      this.#buckets[bucket] = next;
+      return;
     }
-    const last = this.#entries.pop();
-    if (last !== undefined && last !== entry) {
-      this.#entries[entry.index] = last;
-      last.index = entry.index;
+    while (words[before * RECORD_WORDS + NEXT] !== slot) {
+      before = words[before * RECORD_WORDS + NEXT]!;
     }
+    words[before * RECORD_WORDS + NEXT] = next;
   }
 
+  #remove(slot: number): void {
+    const at = slot * RECORD_WORDS;
+    this.#unlink(slot);
+    this.#store.remove(this.#words[at + PLACE]!, lengthOf(this.#words[at + KIND]!));
+    this.#principals[slot] = null;
+    this.#freeSlots.push(slot);
+  }
+
+  /** Of a full table, so that no slot is free. */
   #evict(): void {
     for (let tries = 1; ; tries += 1) {
-      if (this.#hand >= this.#entries.length) this.#hand = 0;
-      const entry = this.#entries[this.#hand];
-      if (entry === undefined) return;
-      if (!entry.wasUsed || tries >= EVICTION_TRIES_MAX) {
-        this.#remove(entry);
+      if (this.#hand >= this.#principals.length) this.#hand = 0;
+      const at = this.#hand * RECORD_WORDS + METHOD;
+      const method = this.#words[at]!;
+      if ((method & 1) === 0 || tries >= EVICTION_TRIES_MAX) {
+        this.#remove(this.#hand);
         return;
       }
-      entry.wasUsed = false;
+      this.#words[at] = method ^ 1;
       this.#hand += 1;
     }
   }
 
   #grow(): void {
-    this.#buckets = new Array<TokenEntry | null>(this.#buckets.length * 2).fill(null);
-    for (const entry of this.#entries) this.#link(entry);
+    const words = new Int32Array(this.#words.length * 2);
+    words.set(this.#words);
+    this.#words = words;
+    this.#doubles = new Float64Array(words.buffer);
+    this.#buckets = newBuckets(words.length / RECORD_WORDS);
+    for (let slot = 0; slot < this.#principals.length; slot += 1) this.#link(slot);
   }
+}
+
+function newBuckets(slots: number): Int32Array {
+  return new Int32Array(slots * BUCKETS_PER_SLOT).fill(NONE);
+}
+
+/** In one word, to be compared at once: lengths stay below 2^16. */
+function kindOf(source: number, length: number): number {
+  return (source << 16) | length;
+}
+
+function lengthOf(kind: number): number {
+  return kind & 0xffff;
 }
 
 /** One step of murmur3's body and end: cheap, and every bit of the word reaches the low bits. */
