@@ -93,6 +93,20 @@ export class InflightTable {
     return sum;
   }
 
+  /**
+   * As `sum`, by plain reads, which cost a third here: what other shards did in the last nanoseconds may
+   * be missing.
+   */
+  glance(upstream: number): number {
+    let sum = 0;
+    for (let shard = 0; shard < this.#shards; shard += 1) {
+      const cell = this.#cells[shard * UPSTREAMS_MAX + upstream]!;
+      const generation = this.#generations[(shard * THREAD_CELL_BYTES + GENERATION_OFFSET) >> 2]!;
+      if (cell >>> COUNT_BITS === (generation & COUNT_MASK)) sum += cell & COUNT_MASK;
+    }
+    return sum;
+  }
+
   /** Calls in flight to this upstream from one shard; 0 if that shard is not the one that counted. */
   of(shard: number, upstream: number): number {
     const cell = Atomics.load(this.#cells, shard * UPSTREAMS_MAX + upstream);

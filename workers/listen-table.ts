@@ -88,7 +88,8 @@ export class ListenTable {
 
   /** The client closed the stream, or it ended. */
   close(exchange: Exchange): boolean {
-    const listen = this.#streams.get(exchange);
+    // Asked for every exchange that ends; hardly any is one.
+    const listen = this.#streams.size === 0 ? undefined : this.#streams.get(exchange);
     if (listen === undefined) return false;
     this.#streams.delete(exchange);
     for (const call of listen.calls) call.giveUp(GIVEN_UP_BY_CLIENT);

@@ -65,6 +65,15 @@ describe('in-flight counts', () => {
     expect(tables[0]!.tryAdd(0, 9, 5)).toBe(true);
   });
 
+  it('are the same at a glance, with those of a dead shard left out', () => {
+    const { tables, threads, edge } = open(3);
+    for (const shard of [0, 1, 1, 2]) tables[shard]!.add(shard, 7);
+    expect(edge.glance(7)).toBe(4);
+    expect(edge.glance(8)).toBe(0);
+    threads[1]!.raiseGeneration();
+    expect(edge.glance(7)).toBe(2);
+  });
+
   it('never go below zero', () => {
     const { tables } = open(1);
     expect(() => tables[0]!.remove(0, 0)).toThrow('assertion failed');

@@ -92,7 +92,7 @@ export class Call implements Stage {
 
   #send(exchange: Exchange, upstream: Upstream): Verdict {
     const { inflight } = this.#parts;
-    if (inflight.sum(upstream.slot) >= exchange.plan.plan.limits.upstreamCallsMax) {
+    if (inflight.glance(upstream.slot) >= exchange.plan.plan.limits.upstreamCallsMax) {
       return this.#refuse(exchange, 'BUSY', 'upstreamCallsMax');
     }
     const made = upstream.call(this.#outgoing, this.#parts.settle);

@@ -1,3 +1,4 @@
+import type { FaultCode } from '../../shared/fault.ts';
 import { COUNTERS, RETRY_CONNECTION_LOST } from '../../shared/counter-catalogue.ts';
 import {
   KIND_BATCH,
@@ -6,14 +7,22 @@ import {
   KIND_REQUEST,
 } from '../../src/protocol/jsonrpc/peek-record.ts';
 import type { Peek } from '../../src/protocol/jsonrpc/peek.ts';
-import { ANSWERED, MAYBE, NOT_SENT } from '../../src/transport/http/http-client.ts';
+import {
+  ANSWERED,
+  CLOSED,
+  CONNECT_REFUSED,
+  CONNECT_TIMEOUT,
+  MAYBE,
+  NOT_SENT,
+  TIMEOUT,
+  failureName,
+} from '../../src/transport/http/http-client.ts';
 import type { HttpExecuted, HttpFailureKind } from '../../src/transport/http/http-client.ts';
 import type { ShardContext } from '../shard-context.ts';
 import { isCallId } from './call-id.ts';
 import { GIVEN_UP_BY_CLIENT } from './call.ts';
 import { cancelledText } from './cancelled.ts';
 import type { HttpUpstreamCall } from './http-call.ts';
-import { failureCode, failureName } from './http-call.ts';
 import type { HttpSessions } from './http-sessions.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import { MessageReader } from './message-reader.ts';
@@ -145,4 +154,11 @@ export class HttpAnswers {
 /** Servers that answer an unknown session with 400, as the official SDK's examples do. */
 function saysNoSession(status: number, bytes: Buffer, start: number, end: number): boolean {
   return status === 400 && bytes.subarray(start, end).includes('-32000');
+}
+
+/** What a failed call means to the client. */
+function failureCode(kind: HttpFailureKind): FaultCode {
+  if (kind === CONNECT_REFUSED || kind === CONNECT_TIMEOUT) return 'UPSTREAM_REFUSED';
+  if (kind === TIMEOUT) return 'UPSTREAM_TIMEOUT';
+  return kind === CLOSED ? 'UPSTREAM_CLOSED' : 'UPSTREAM_INVALID';
 }

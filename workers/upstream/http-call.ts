@@ -4,16 +4,9 @@ import type { EventChunkPlace, EventStreamListener } from '../../src/transport/e
 import { CHUNK_FIRST, CHUNK_LAST, EventStreamParser } from '../../src/transport/event-stream.ts';
 import {
   ANSWERED,
-  CLOSED,
-  CONNECT_REFUSED,
-  CONNECT_TIMEOUT,
   CONTENT_EVENT_STREAM,
   CONTENT_JSON,
-  MAYBE,
-  NOT_SENT,
   PIECE_BYTES_MAX,
-  TIMEOUT,
-  failureName,
 } from '../../src/transport/http/http-client.ts';
 import type {
   HttpCall,
@@ -51,6 +44,8 @@ export class HttpUpstreamCall
   readonly #upstream: HttpUpstream;
   /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
   request: Buffer = EMPTY;
+  /** What `request` begins with, if its writer left a note of that; null: anything. */
+  headBlock: Buffer | null = null;
   bodyAt = 0;
   requestEnd = 0;
   readonly #filled = new FilledPart();
@@ -165,6 +160,7 @@ export class HttpUpstreamCall
   /** A buffer of at least so many bytes for the request; the one of the last use where it is enough. */
   reserve(bytes: number): Buffer {
     if (this.request.length >= bytes) return this.request;
+    this.headBlock = null;
     const isSmall = bytes <= REQUEST_BYTES_MIN;
     this.request = isSmall ? takeBuffer(REQUEST_BYTES_MIN) : Buffer.allocUnsafeSlow(bytes);
     return this.request;
@@ -183,6 +179,7 @@ export class HttpUpstreamCall
     this.#heldBytes = 0;
     if (this.request.length > REQUEST_BYTES_KEPT) {
       this.request = EMPTY;
+      this.headBlock = null;
       this.#filled.of(EMPTY, 0);
     }
   }
@@ -389,12 +386,3 @@ export class HttpUpstreamCall
 }
 
 const EMPTY = Buffer.alloc(0);
-
-/** What a failed call means to the client. */
-export function failureCode(kind: HttpFailureKind): FaultCode {
-  if (kind === CONNECT_REFUSED || kind === CONNECT_TIMEOUT) return 'UPSTREAM_REFUSED';
-  if (kind === TIMEOUT) return 'UPSTREAM_TIMEOUT';
-  return kind === CLOSED ? 'UPSTREAM_CLOSED' : 'UPSTREAM_INVALID';
-}
-
-export { MAYBE, NOT_SENT, failureName };

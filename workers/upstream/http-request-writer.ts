@@ -90,6 +90,7 @@ export class HttpRequestWriter {
 
   /** Ends a session. */
   remove(call: HttpUpstreamCall, session: HttpUpstreamSession, credential: Buffer): void {
+    call.headBlock = null;
     call.request = Buffer.concat([
       this.#delete,
       session.head,
@@ -154,7 +155,11 @@ export class HttpRequestWriter {
   ): number {
     const headBytes = block.length + first.length + second.length + third.length;
     const out = call.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
-    out.set(block, 0);
+    // The buffer of a pooled call begins with the same block, mostly.
+    if (call.headBlock !== block) {
+      out.set(block, 0);
+      call.headBlock = block;
+    }
     let at = writeDigits(out, block.length, bodyBytes);
     at = endLine(out, at);
     at = append(out, at, first);

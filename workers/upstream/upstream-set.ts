@@ -21,6 +21,8 @@ export class UpstreamSet {
   readonly #peers: PeerSet;
   readonly #registry: ProcessRegistry;
   readonly #bySlot = new Map<number, Upstream>();
+  /** The same, for the look that each call costs. */
+  #table: (Upstream | undefined)[] = [];
   readonly #retired = new Map<Upstream, NodeJS.Timeout>();
 
   constructor(shard: ShardContext, peers: PeerSet, registry: ProcessRegistry) {
@@ -30,7 +32,7 @@ export class UpstreamSet {
   }
 
   get(slot: number): Upstream | null {
-    return this.#bySlot.get(slot) ?? null;
+    return this.#table[slot] ?? null;
   }
 
   stdio(slot: number): StdioUpstream | null {
@@ -54,12 +56,14 @@ export class UpstreamSet {
       if (next?.configHash === upstream.plan.configHash && next.name === upstream.plan.name)
         continue;
       this.#bySlot.delete(slot);
+      this.#table[slot] = undefined;
       this.#retire(upstream);
     }
     for (const next of plan.upstreams) {
       if (this.#bySlot.has(next.slot)) continue;
       const upstream = this.#open(next);
       this.#bySlot.set(next.slot, upstream);
+      this.#table[next.slot] = upstream;
       upstream.start();
     }
   }
@@ -85,6 +89,7 @@ export class UpstreamSet {
     for (const timer of this.#retired.values()) clearInterval(timer);
     const all = [...this.#bySlot.values(), ...this.#retired.keys()];
     this.#bySlot.clear();
+    this.#table = [];
     this.#retired.clear();
     await Promise.all(all.map((upstream) => upstream.close()));
   }
