@@ -76,6 +76,8 @@ export function classify(
   const start =
     headers.versionStart < 0 ? -1 : trimStart(field, headers.versionStart, headers.versionEnd);
   const end = start < 0 ? -1 : trimEnd(field, start, headers.versionEnd);
+  if (peek.kind === KIND_REQUEST && peek.metaVersionKey >= 0 && peek.methodId !== METHOD_INITIALIZE)
+    return classifyModern(bytes, peek, headers, start, end, out);
   const isModernField = start >= 0 && namesModern(field, start, end);
 
   if (peek.kind === KIND_BATCH) return classifyBatch(field, start, end, out);
