@@ -178,7 +178,8 @@ export class HeadShapes {
       arrivalUs,
     );
     if (after === 0) return 0;
-    this.facts = facts;
+    // Mostly the same as before; a store costs more than a look, as the collector has to hear of it.
+    if (this.facts !== facts) this.facts = facts;
     this.contentLength = words[word + LENGTH_WORD]!;
     this.payloadBytes = words[word + PAYLOAD_WORD]!;
     this.sessionStart = words[word + SESSION_START_WORD]!;

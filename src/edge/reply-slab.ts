@@ -37,6 +37,11 @@ const CLOSE_FIELD = Buffer.from('Connection: close\r\n', 'latin1');
 const CHUNKED_FIELD = Buffer.from('Transfer-Encoding: chunked\r\n', 'latin1');
 const LENGTH_FIELD = 'Content-Length: ';
 
+/** By length. Made in its full size: the engine keeps an array that grows by leaps as a hash table. */
+function newViews(): (Buffer | undefined)[] {
+  return new Array<Buffer | undefined>(KEPT_VIEWS);
+}
+
 /** How a head begins, up to where its own part does. */
 interface Prefix {
   /** Ends in the name of Content-Length, for answers without fields of their own. */
@@ -62,7 +67,7 @@ export class ReplySlab {
   #firstHolder: SlabHolder | null = null;
   #range: ByteRange = this.#first;
   #bytes: Buffer = this.#first.bytes as Buffer;
-  #views: (Buffer | undefined)[] = [];
+  #views = newViews();
   #large: Buffer | null = null;
   readonly #sources = new ByteRanges();
   readonly #prefixes = new Map<string, Prefix>();
@@ -112,7 +117,7 @@ export class ReplySlab {
   #use(range: ByteRange): void {
     this.#range = range;
     this.#bytes = range.bytes as Buffer;
-    this.#views = [];
+    this.#views = newViews();
   }
 
   /**

@@ -43,6 +43,8 @@ export class DirectWriter {
   readonly #socket: net.Socket;
   /** TLS and whatever else builds on a socket has a handle that is none. */
   readonly #isPlain: boolean;
+  /** Of the socket, once it was written to. */
+  #handle: NativeHandle | null = null;
   /** Writes that the handle holds. */
   #held = 0;
   #isRefused = false;
@@ -75,7 +77,7 @@ export class DirectWriter {
    *   false again. 'drain' tells when the handle holds nothing any more.
    */
   write(bytes: Uint8Array): boolean {
-    const handle = this.#isPlain ? freeHandle(this.#socket) : null;
+    const handle = this.#isPlain ? this.#freeHandle() : null;
     if (handle === null) return this.#writeStream(bytes);
     const request = spare ?? newRequest();
     spare = null;
@@ -88,6 +90,18 @@ export class DirectWriter {
     }
     spare = request;
     return true;
+  }
+
+  /**
+   * The handle of a socket that can be written to and has nothing queued above it. A connected socket keeps
+   * its handle until it is destroyed, and asking it anew is a search by a symbol each time.
+   */
+  #freeHandle(): NativeHandle | null {
+    const socket = this.#socket;
+    if (socket.connecting || socket.destroyed) return null;
+    if (socket.writableEnded || socket.writableLength > 0) return null;
+    this.#handle ??= handleOf(socket);
+    return this.#handle;
   }
 
   #writeStream(bytes: Uint8Array): boolean {
@@ -109,12 +123,6 @@ export class DirectWriter {
     if (status < 0) socket.destroy(writeError(status));
     else if (this.#held === 0) socket.emit('drain');
   }
-}
-
-/** The handle of a socket that can be written to and has nothing queued above it. */
-function freeHandle(socket: net.Socket): NativeHandle | null {
-  if (socket.connecting || socket.writableEnded || socket.writableLength > 0) return null;
-  return handleOf(socket);
 }
 
 function handleOf(socket: net.Socket): NativeHandle | null {
