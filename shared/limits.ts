@@ -28,7 +28,7 @@ export const RING_OUT_BYTES: number = 2 * MIB;
 /** Between two shards: only stdio calls that meet the wrong shard, and events. */
 export const RING_PEER_BYTES: number = 512 * KIB;
 /** Of a thread, for what the byte kernel works on beside the rings: read buffers, heads, requests. */
-export const SCRATCH_BYTES: number = 512 * KIB;
+export const SCRATCH_BYTES: number = 1024 * KIB;
 
 /**
  * Bytes of a reply that may be under way between a shard and a client's socket. With the ring and
