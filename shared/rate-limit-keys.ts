@@ -127,7 +127,8 @@ export class RateLimitKeys {
    */
   find(bank: RateLimitBank, nowMs: number): number {
     const hint = this.hintOf(this.hash);
-    if (hint !== 0) return hint;
+    // Another limit's key can have the same hash, and lie in another bank.
+    if (hint >= bank.entries && hint < bank.rings) return hint;
     const at = this.#findIn(bank, nowMs);
     if (at > 0) this.#hints[this.hash & (HINTS - 1)] = at;
     return at;
