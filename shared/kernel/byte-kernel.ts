@@ -19,6 +19,17 @@ export interface ByteKernel {
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
+  /** See `rate-limit-desk.ts`. */
+  takeLimits(
+    desk: number,
+    count: number,
+    clientLow: number,
+    clientHigh: number,
+    toolLow: number,
+    toolHigh: number,
+    toolHash: number,
+    nowMs: number,
+  ): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */
