@@ -41,11 +41,27 @@ const CLAIMED = 2;
 /** Times an insertion is begun anew because others were at the same key. */
 const INSERTIONS_MAX = 16;
 const PLACES = 2 * WAYS;
-const HINTS = 16_384;
+/** Power of two. */
+export const HINTS = 16_384;
 
 /** What `#settle` found. */
 const SETTLED = 0;
 const LOOK_AGAIN = 1;
+
+/** How a shard reads and writes heads. */
+export interface HeadCodes {
+  /** Bits of the code; the version is above them. */
+  readonly shift: number;
+  /** From this code on the entry is active, and what is more is the record in force. */
+  readonly active: number;
+  /** Code of the first of this shard's two records. */
+  readonly own: number;
+}
+
+export function headCodes(shards: number, shard: number): HeadCodes {
+  const active = CLAIMED + shards;
+  return { shift: 32 - Math.clz32(3 * shards + 1), active, own: active + 2 * shard };
+}
 
 export class RateLimitKeys {
   readonly words: Int32Array;
@@ -68,8 +84,11 @@ export class RateLimitKeys {
   #tagsB: number;
   #chance: number;
 
-  /** @param shard of this thread; another life of it must have ended */
-  constructor(shape: RateLimitShape, shard: number) {
+  /**
+   * @param shard of this thread; another life of it must have ended
+   * @param hints HINTS words, all 0
+   */
+  constructor(shape: RateLimitShape, shard: number, hints: Int32Array) {
     const { shards, words, layout, seed } = shape;
     assert(shard >= 0 && shard < shards, 'a shard of this region', shard);
     this.words = words;
@@ -77,13 +96,14 @@ export class RateLimitKeys {
     this.key = new Int32Array(KEY_WORDS);
     this.hash = 0;
     this.evictedCount = 0;
-    this.#shift = 32 - Math.clz32(3 * shards + 1);
-    this.#activeCode = CLAIMED + shards;
-    this.#ownCode = this.#activeCode + 2 * shard;
+    const { shift, active, own } = headCodes(shards, shard);
+    this.#shift = shift;
+    this.#activeCode = active;
+    this.#ownCode = own;
     this.#claimedCode = CLAIMED + shard;
     this.#intent = INTENT_WORD + shard;
     this.#seed = seed;
-    this.#hints = new Int32Array(HINTS);
+    this.#hints = hints;
     this.#tag = 0;
     this.#tagsA = 0;
     this.#tagsB = 0;
@@ -127,7 +147,8 @@ export class RateLimitKeys {
    */
   find(bank: RateLimitBank, nowMs: number): number {
     const hint = this.hintOf(this.hash);
-    if (hint !== 0) return hint;
+    // Another limit's key can have the same hash, and lie in another bank.
+    if (hint >= bank.entries && hint < bank.rings) return hint;
     const at = this.#findIn(bank, nowMs);
     if (at > 0) this.#hints[this.hash & (HINTS - 1)] = at;
     return at;

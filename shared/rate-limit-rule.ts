@@ -40,6 +40,8 @@ export class RateLimitRule {
    * other settings meets no state of the one before.
    */
   readonly word: number;
+  /** Its part of the hashes of its keys. */
+  readonly hash: number;
   /** Token bucket: what a call costs, and the whole bucket, in ms and `parts`ths of a ms. */
   readonly parts: number;
   readonly costMs: number;
@@ -48,6 +50,8 @@ export class RateLimitRule {
   readonly depthParts: number;
   /** Sliding window: a tick, an eighth to a quarter of the window, is 2 to the power of this in ms. */
   readonly tickBits: number;
+  /** Where the desk of this thread keeps it, if that agrees: see `rate-limit-desk.ts`. */
+  place: number;
 
   constructor(settings: RateLimitSettings) {
     const { slot, algorithm, per, requests, windowMs, burst } = settings;
@@ -72,6 +76,7 @@ export class RateLimitRule {
     this.usesTool = per === 'tool' || per === 'client+tool';
     this.bank = bankIndex(isSliding ? requests : 0);
     this.word = slot | (settingsHash(settings) << SLOT_BITS);
+    this.hash = Math.imul(this.word, 0x9e37_79b1);
     this.parts = requests / shared;
     const window = windowMs / shared;
     this.costMs = Math.floor(window / this.parts);
@@ -83,6 +88,7 @@ export class RateLimitRule {
       burst * this.costMs + Math.floor(high / this.parts) * HALF + Math.floor(low / this.parts);
     this.depthParts = low % this.parts;
     this.tickBits = 29 - Math.clz32(windowMs);
+    this.place = 0;
   }
 }
 

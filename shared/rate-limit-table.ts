@@ -16,7 +16,18 @@ import {
   ringOfEntry,
   type RateLimitBank,
 } from './rate-limit-descriptor.ts';
-import { RateLimitKeys } from './rate-limit-keys.ts';
+import {
+  AT_WORD,
+  DESK_UNUSED,
+  HASH_WORD,
+  LIMIT_WORDS,
+  LOOK_STOPPED,
+  PUT_STOPPED,
+  RateLimitDesk,
+  SEEN_WORD,
+  WANTED_WORD,
+} from './rate-limit-desk.ts';
+import { RateLimitKeys, headCodes } from './rate-limit-keys.ts';
 import type { RateLimitRule } from './rate-limit-rule.ts';
 import {
   ALLOWED,
@@ -32,9 +43,6 @@ export const LIMIT_TAKEN = 0;
 export const LIMIT_REFUSED = 1;
 /** The key is new, and there is room for no more keys. */
 export const LIMIT_NO_ROOM = 2;
-
-/** Limits that may apply to one call: 64 common ones and the route's, with room. */
-export const LIMITS_PER_CALL_MAX = 72;
 
 /**
  * Times a limit is looked at again because others were quicker. Each time one of at most 31 others got
@@ -62,12 +70,9 @@ export class RateLimitTable {
   waitMs: number;
   readonly #keys: RateLimitKeys;
   readonly #step: RateLimitStep;
-  /** Per limit of this call: index of the head, the head seen, the head to be, hash of the key. */
-  readonly #at: Int32Array;
-  readonly #seen: Int32Array;
-  readonly #wanted: Int32Array;
-  readonly #hash: Int32Array;
-  /** Of the call at hand. */
+  readonly #desk: RateLimitDesk;
+  /** Of the call at hand; `#limits` is the desk's, see there. */
+  readonly #limits: Int32Array;
   #client: Uint32Array;
   #clientHash: number;
   #tool: RateLimitTool;
@@ -80,12 +85,10 @@ export class RateLimitTable {
     const shape = readRateLimits(region, byteOffset);
     this.refusedBy = -1;
     this.waitMs = 0;
-    this.#keys = new RateLimitKeys(shape, shard);
+    this.#desk = new RateLimitDesk(shape, headCodes(shape.shards, shard));
+    this.#keys = new RateLimitKeys(shape, shard, this.#desk.hints);
     this.#step = new RateLimitStep(shape.words);
-    this.#at = new Int32Array(LIMITS_PER_CALL_MAX);
-    this.#seen = new Int32Array(LIMITS_PER_CALL_MAX);
-    this.#wanted = new Int32Array(LIMITS_PER_CALL_MAX);
-    this.#hash = new Int32Array(LIMITS_PER_CALL_MAX);
+    this.#limits = this.#desk.limits;
     this.#client = NO_CLIENT;
     this.#clientHash = 0;
     this.#tool = NO_TOOL;
@@ -115,19 +118,38 @@ export class RateLimitTable {
     tool: RateLimitTool,
     nowMs: number,
   ): number {
+    const done = this.#desk.take(rules, client, tool.low, tool.high, tool.hash, nowMs);
+    if (done === 0) return LIMIT_TAKEN;
+    if (done > 0) return this.#refuse(done - 1, LIMIT_REFUSED, this.#desk.waitMs);
     const { time } = this.#step;
     time[0] = Math.floor(nowMs);
     time[1] = Math.ceil(nowMs);
     this.#client = client;
     this.#clientHash = this.#keys.hashWords(client[0]!, client[1]!);
     this.#tool = tool;
+    if (done === DESK_UNUSED) {
+      for (let index = 0; index < rules.length; index += 1) this.#approach(index, rules[index]!);
+      return this.#takeFrom(rules, 0);
+    }
+    return done <= PUT_STOPPED
+      ? this.#putFrom(rules, PUT_STOPPED - done)
+      : this.#takeFrom(rules, LOOK_STOPPED - done);
+  }
+
+  /** The rest of a take, with the look at this limit and those behind it to be done. */
+  #takeFrom(rules: readonly RateLimitRule[], first: number): number {
     const count = rules.length;
-    for (let index = 0; index < count; index += 1) this.#approach(index, rules[index]!);
-    for (let index = 0; index < count; index += 1) {
+    for (let index = first; index < count; index += 1) {
       const verdict = this.#look(index, rules[index]!);
       if (verdict !== LIMIT_TAKEN) return verdict;
     }
-    for (let index = count - 1; index >= 0; index -= 1) {
+    return this.#putFrom(rules, count - 1);
+  }
+
+  /** The rest, with this limit and those before it to be put into force; those behind it are. */
+  #putFrom(rules: readonly RateLimitRule[], last: number): number {
+    const count = rules.length;
+    for (let index = last; index >= 0; index -= 1) {
       const verdict = this.#put(index, rules[index]!);
       if (verdict !== LIMIT_TAKEN) {
         for (let taken = index + 1; taken < count; taken += 1) this.#giveBack(taken, rules[taken]!);
@@ -145,12 +167,13 @@ export class RateLimitTable {
    */
   #approach(index: number, rule: RateLimitRule): void {
     const hash = this.#hashOf(rule);
-    this.#hash[index] = hash;
-    this.#seen[index] = this.#step.words[this.#keys.hintOf(hash)]!;
+    const limit = index * LIMIT_WORDS;
+    this.#limits[limit + HASH_WORD] = hash;
+    this.#limits[limit + SEEN_WORD] = this.#step.words[this.#keys.hintOf(hash)]!;
   }
 
   #hashOf(rule: RateLimitRule): number {
-    let hash = Math.imul(rule.word, 0x9e37_79b1);
+    let { hash } = rule;
     if (rule.usesClient) hash ^= this.#clientHash;
     if (rule.usesTool) hash = (hash + Math.imul(this.#tool.hash, 0x85eb_ca77)) | 0;
     return hash ^ (hash >>> 15);
@@ -159,10 +182,12 @@ export class RateLimitTable {
   /** Puts a prepared record into force. */
   #put(index: number, rule: RateLimitRule): number {
     const { words } = this.#step;
+    const limits = this.#limits;
+    const limit = index * LIMIT_WORDS;
     for (let race = 0; race < RACES_MAX; race += 1) {
-      const seen = this.#seen[index]!;
-      const at = this.#at[index]!;
-      if (Atomics.compareExchange(words, at, seen, this.#wanted[index]!) === seen) {
+      const seen = limits[limit + SEEN_WORD]!;
+      const wanted = limits[limit + WANTED_WORD]!;
+      if (Atomics.compareExchange(words, limits[limit + AT_WORD]!, seen, wanted) === seen) {
         return LIMIT_TAKEN;
       }
       const verdict = this.#look(index, rule);
@@ -183,9 +208,11 @@ export class RateLimitTable {
       if (!this.#load(bank, at)) continue;
       const waitMs = stepTake(step, rule);
       if (waitMs === ALLOWED) {
-        this.#at[index] = at;
-        this.#seen[index] = step.head;
-        this.#wanted[index] = keys.nextActive(step.head, step.spare);
+        const limits = this.#limits;
+        const limit = index * LIMIT_WORDS;
+        limits[limit + AT_WORD] = at;
+        limits[limit + SEEN_WORD] = step.head;
+        limits[limit + WANTED_WORD] = keys.nextActive(step.head, step.spare);
         return LIMIT_TAKEN;
       }
       // A refusal counts only if what it was judged by stood still.
@@ -206,7 +233,7 @@ export class RateLimitTable {
     key[2] = usesClient ? this.#client[1]! : 0;
     key[3] = usesTool ? tool.low : 0;
     key[4] = usesTool ? tool.high : 0;
-    keys.hash = this.#hash[index]!;
+    keys.hash = this.#limits[index * LIMIT_WORDS + HASH_WORD]!;
   }
 
   /** Points the step at an entry. False: it is the key's no more. */
@@ -233,8 +260,8 @@ export class RateLimitTable {
     const keys = this.#keys;
     const step = this.#step;
     const bank = keys.banks[rule.bank]!;
-    const at = this.#at[index]!;
-    const wanted = this.#wanted[index]!;
+    const at = this.#limits[index * LIMIT_WORDS + AT_WORD]!;
+    const wanted = this.#limits[index * LIMIT_WORDS + WANTED_WORD]!;
     const record = at + RECORDS_WORD + keys.recordOf(wanted) * bank.recordWords;
     // Our own record: nobody else writes it, and it is not written again before this is over.
     const takenAt = readFullAt(step.words, record);

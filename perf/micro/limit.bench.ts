@@ -2,6 +2,8 @@
  * What rate limits cost per call: each algorithm, three at once, refusals, many keys, new keys in a full
  * table, and the whole stage's part of a call. One thread; `test/threads` has the contended case.
  */
+import { createKernelMemory, openKernel } from '../../shared/kernel/byte-kernel.ts';
+import { SCRATCH_BYTES } from '../../shared/limits.ts';
 import { formatRateLimits, rateLimitTableBytes } from '../../shared/rate-limit-descriptor.ts';
 import { RateLimitRule, type RateLimitSettings } from '../../shared/rate-limit-rule.ts';
 import { LIMIT_TAKEN, RateLimitTable } from '../../shared/rate-limit-table.ts';
@@ -10,8 +12,15 @@ import { bench, type Bench } from '../bench.ts';
 const SHARDS = 4;
 const KEYS_MAX = 65_536;
 
+/** With `--plain`, one without a kernel. */
+const isPlain = process.argv.includes('--plain');
+
 function openTable(keysMax: number): RateLimitTable {
-  const region = new SharedArrayBuffer(rateLimitTableBytes(keysMax, SHARDS));
+  const tableBytes = rateLimitTableBytes(keysMax, SHARDS);
+  const bytes = tableBytes + SCRATCH_BYTES;
+  const memory = isPlain ? null : createKernelMemory(bytes);
+  const region = memory === null ? new SharedArrayBuffer(bytes) : memory.buffer;
+  openKernel(memory, Math.ceil(tableBytes / 64) * 64, SCRATCH_BYTES - 64);
   formatRateLimits(region, 0, keysMax, SHARDS, Uint32Array.of(1, 2, 3, 4));
   return new RateLimitTable(region, 0, 0);
 }

@@ -28,6 +28,17 @@ export interface ByteKernel {
     payloadEnd: number,
     arrivalUs: number,
   ): number;
+  /** See `rate-limit-desk.ts`. */
+  takeLimits(
+    desk: number,
+    count: number,
+    clientLow: number,
+    clientHigh: number,
+    toolLow: number,
+    toolHigh: number,
+    toolHash: number,
+    nowMs: number,
+  ): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

@@ -28,7 +28,7 @@ export interface CompiledShared {
 export function compileShared(): CompiledShared {
   const from = join(root, 'shared');
   const built = join(root, 'dist/shared');
-  const names = readdirSync(from).filter((name) => name.endsWith('.ts'));
+  const names = [...sourcesIn(from, ''), ...sourcesIn(from, 'kernel/')];
   const builtName = (name: string) => name.replace(/\.ts$/, '.js');
   const isBuilt = names.every((name) => {
     const file = join(built, builtName(name));
@@ -40,6 +40,7 @@ export function compileShared(): CompiledShared {
   mkdirSync(cache, { recursive: true });
   const folder = mkdtempSync(join(cache, 'shared-'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+  mkdirSync(join(folder, 'kernel'));
   for (const name of names) {
     const { outputText } = ts.transpileModule(readFileSync(join(from, name), 'utf8'), {
       fileName: name,
@@ -56,4 +57,9 @@ export function compileShared(): CompiledShared {
     url: `${pathToFileURL(folder).href}/`,
     dispose: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+function sourcesIn(from: string, under: string): string[] {
+  const names = readdirSync(join(from, under)).filter((name) => name.endsWith('.ts'));
+  return names.map((name) => under + name);
 }

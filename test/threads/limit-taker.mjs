@@ -2,10 +2,12 @@
 // with its likes, and says what it was let through.
 import { parentPort, workerData } from 'node:worker_threads';
 
-const { shared, region, offset, gate, shard, counts } = workerData;
+const { shared, region, offset, memory, scratch, gate, shard, counts } = workerData;
 const { RateLimitTable, LIMIT_NO_ROOM, LIMIT_TAKEN } = await import(`${shared}rate-limit-table.js`);
 const { RateLimitRule } = await import(`${shared}rate-limit-rule.js`);
+const { openKernel } = await import(`${shared}kernel/byte-kernel.js`);
 
+openKernel(memory, scratch.start, scratch.bytes);
 const table = new RateLimitTable(region, offset, shard);
 let rules = [];
 const clientWords = new Uint32Array(2);

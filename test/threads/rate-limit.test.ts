@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RateLimitSettings } from '../../shared/rate-limit-rule.ts';
-import { openLimits, openTable, rule, settings } from '../shared/rate-limit-fixture.ts';
+import {
+  SCRATCH_BYTES,
+  openLimits,
+  openTable,
+  rule,
+  settings,
+} from '../shared/rate-limit-fixture.ts';
 import { activeEntries } from '../shared/rate-limit-dump.ts';
 import { RateLimitModel } from '../shared/rate-limit-model.ts';
 import { LIMIT_TAKEN } from '../../shared/rate-limit-table.ts';
@@ -30,21 +36,30 @@ interface Standing {
   refused: number;
 }
 
+/** Which shards have a kernel. Those with and those without take from the same budgets. */
+type Kernels = 'all' | 'some' | 'none';
+
 /** Shards that share a table, each on a thread. */
 class Shards {
   readonly opened: ReturnType<typeof openLimits>;
   readonly counts = new Int32Array(new SharedArrayBuffer(64));
   readonly #gate = new SharedArrayBuffer(4);
   readonly #threads: Worker[] = [];
+  readonly #kernels: Kernels;
   #begun = 0;
 
-  constructor(shards: number, keysMax = 1024) {
+  constructor(shards: number, kernels: Kernels, keysMax = 1024) {
     this.opened = openLimits(keysMax, shards);
+    this.#kernels = kernels;
   }
 
   async start(shard: number): Promise<void> {
+    const { memory, scratch } = this.opened;
+    const hasKernel = this.#kernels === 'all' || (this.#kernels === 'some' && shard % 2 === 0);
     const data = {
       ...this.opened,
+      memory: hasKernel ? memory : null,
+      scratch: { start: scratch[shard], bytes: SCRATCH_BYTES },
       shared: compiled.url,
       gate: this.#gate,
       counts: this.counts.buffer,
@@ -77,8 +92,8 @@ class Shards {
   }
 }
 
-async function startAll(count: number, keysMax?: number): Promise<Shards> {
-  const shards = new Shards(count, keysMax);
+async function startAll(count: number, kernels: Kernels, keysMax?: number): Promise<Shards> {
+  const shards = new Shards(count, kernels, keysMax);
   await Promise.all(Array.from({ length: count }, (_, shard) => shards.start(shard)));
   return shards;
 }
@@ -107,14 +122,16 @@ function modelTakes(
 }
 
 describe.each([
-  { count: 2, busy: [0, 1] },
-  { count: 4, busy: [0, 1, 2, 3] },
-  { count: 4, busy: [2] },
-])('with $count shards of which $busy.length have all the load', ({ count, busy }) => {
+  { count: 2, busy: [0, 1], kernels: 'some' },
+  { count: 4, busy: [0, 1, 2, 3], kernels: 'all' },
+  { count: 4, busy: [0, 1, 2, 3], kernels: 'none' },
+  { count: 4, busy: [2], kernels: 'all' },
+] as const)('of $count shards $busy.length have all the load, $kernels a kernel', (some) => {
+  const { count, busy, kernels } = some;
   let shards: Shards;
   let slot = 0;
   beforeAll(async () => {
-    shards = await startAll(count);
+    shards = await startAll(count, kernels);
   });
 
   it.each(ALGORITHMS.flatMap((algorithm) => SCOPES.map((per) => ({ algorithm, per }))))(
@@ -150,8 +167,9 @@ it(
       settings({ slot: 2, per: 'client', algorithm: 'slidingWindow', requests: 300 }),
       settings({ slot: 3, per: 'client+tool', algorithm: 'tokenBucket', requests: 160 }),
     ];
-    const shards = await startAll(4);
-    const probe = openTable(shards.opened, 0);
+    const shards = await startAll(4, 'some');
+    // Beside a thread that has the shard's scratch: without.
+    const probe = openTable({ ...shards.opened, memory: null }, 0);
     const clients = [1, 2, 3];
     for (let window = 1; window <= 20; window += 1) {
       const nowMs = window * 5000;
@@ -180,7 +198,7 @@ it(
       settings({ algorithm: 'tokenBucket', requests: 50, burst: 7 }),
     ];
     for (const limit of cases) {
-      const shards = await startAll(4);
+      const shards = await startAll(4, 'some');
       const phase = {
         kind: 'running',
         clients: [5],
@@ -224,7 +242,7 @@ it(
   'a new key that all shards bring at once has one entry and one budget',
   async () => {
     const limit = settings({ algorithm: 'fixedWindow', requests: 3 });
-    const shards = await startAll(4, 4096);
+    const shards = await startAll(4, 'some', 4096);
     let name = 0;
     for (let phase = 0; phase < 15; phase += 1) {
       const clients = Array.from({ length: 200 }, () => (name += 1));
@@ -243,7 +261,7 @@ it(
   'keys that push each other out of a small table never get a second budget',
   async () => {
     const limit = settings({ algorithm: 'slidingWindow', requests: 3 });
-    const shards = await startAll(4, 64);
+    const shards = await startAll(4, 'some', 64);
     for (let phase = 0; phase < 60; phase += 1) {
       // The keys of the phase before are full again, and half of those of this phase are among them.
       const nowMs = 5000 + phase * 1000;
@@ -266,7 +284,7 @@ it(
     for (const algorithm of ALGORITHMS) {
       const requests = algorithm === 'slidingWindow' ? 4096 : 300_000;
       const limit = settings({ algorithm, requests, windowMs: 60_000 });
-      const shards = await startAll(4);
+      const shards = await startAll(4, 'some');
       for (let life = 1; life <= 6; life += 1) {
         shards.counts.fill(0);
         const nowMs = life * 200_000;

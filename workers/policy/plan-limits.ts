@@ -11,7 +11,7 @@
  *
  * Lists are in the order `RateLimitTable.take` wants: the widest first.
  */
-import { LIMITS_PER_CALL_MAX } from '../../shared/rate-limit-table.ts';
+import { LIMITS_PER_CALL_MAX } from '../../shared/rate-limit-desk.ts';
 import { RateLimitRule } from '../../shared/rate-limit-rule.ts';
 import { compileGlob } from '../../src/config/plan-glob.ts';
 import type { Plan, PlanRateLimit, PlanRateLimitScope } from '../../src/config/plan.ts';
