@@ -19,6 +19,7 @@ export interface ByteKernel {
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
+  fits(outline: number, origin: number, start: number, end: number): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

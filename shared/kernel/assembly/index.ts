@@ -1,2 +1,3 @@
 /** What the kernel exports. One module for all of it: a call from one part into another costs nothing. */
 export { copy, equal, plainEnd, visibleEnd } from './bytes';
+export { fits } from './shapes';
