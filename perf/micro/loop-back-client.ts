@@ -11,6 +11,7 @@ import {
   type HttpHeadView,
   type HttpResponseListener,
 } from '../../src/transport/http/http-client.ts';
+import { takeBuffer } from '../../src/transport/kernel-buffer.ts';
 import { REPLY_EVENTS, REPLY_NONE, REPLY_OPEN, stubReply } from '../load/stub-reply.ts';
 
 const ID_MEMBER = Buffer.from('"id":');
@@ -44,7 +45,8 @@ export class LoopBackClient implements HttpClient {
   /** True: calls wait for `answer`; else each is answered in a turn of its own. */
   isHeld = false;
   readonly #head = new Head();
-  readonly #answer: Buffer = Buffer.alloc(ANSWER_START.length + 64 + ANSWER_END.length);
+  /** In scratch where there is a kernel, as the buffer that sockets are read into. */
+  readonly #answer: Buffer = takeBuffer(ANSWER_START.length + 64 + ANSWER_END.length);
   #request: Buffer | null = null;
   #end = 0;
   #listener: HttpResponseListener | null = null;

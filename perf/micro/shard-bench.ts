@@ -49,7 +49,7 @@ class Replies implements FrameHandler {
 }
 
 export class ShardBench {
-  readonly client = new LoopBackClient();
+  readonly client: LoopBackClient;
   readonly replies = new Replies();
   readonly #parts: ShardParts;
   readonly #loop: ShardLoop;
@@ -64,6 +64,7 @@ export class ShardBench {
   private constructor(plan: Plan) {
     const { region, layout, memory } = openRegion(plan);
     openKernel(memory, layout.scratch[shardThread(layout, 0)]!, SCRATCH_BYTES);
+    this.client = new LoopBackClient();
     const task: ShardTask<Plan> = {
       shardIndex: 0,
       generation: 1,

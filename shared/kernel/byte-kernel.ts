@@ -19,7 +19,9 @@ export interface ByteKernel {
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
   plainEnd(start: number, end: number): number;
+  /** See `shared/header-field.ts`. */
   readFields(base: number, start: number, end: number, count: number, out: number): number;
+  /** See `src/edge/head-shape.ts`. */
   fitHead(
     shape: number,
     start: number,
@@ -28,7 +30,7 @@ export interface ByteKernel {
     payloadEnd: number,
     arrivalUs: number,
   ): number;
-  /** See `rate-limit-desk.ts`. */
+  /** See `shared/rate-limit-desk.ts`. */
   takeLimits(
     desk: number,
     count: number,
@@ -39,6 +41,8 @@ export interface ByteKernel {
     toolHash: number,
     nowMs: number,
   ): number;
+  /** See `src/protocol/jsonrpc/shape-outline.ts`. */
+  fitMessage(outline: number, origin: number, start: number, end: number): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

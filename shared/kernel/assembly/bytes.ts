@@ -36,6 +36,11 @@ export function equal(one: usize, other: usize, length: i32): i32 {
     }
     return v128.any_true(odd) ? 0 : 1;
   }
+  if (length >= 8) {
+    const last = length - 8;
+    const first = load<u64>(one) ^ load<u64>(other);
+    return (first | (load<u64>(one + last) ^ load<u64>(other + last))) == 0 ? 1 : 0;
+  }
   let odd: u32 = 0;
   for (let at = 0; at < length; at += 1) odd |= load<u8>(one + at) ^ load<u8>(other + at);
   return odd == 0 ? 1 : 0;

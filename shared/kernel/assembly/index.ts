@@ -3,3 +3,4 @@ export { copy, equal, plainEnd, visibleEnd } from './bytes';
 export { readFields } from './fields';
 export { fitHead } from './heads';
 export { takeLimits } from './limits';
+export { fitMessage } from './shapes';

@@ -10,9 +10,12 @@
  * under the rules by which it stores them; whatever would make it store something else, or refuse, does
  * not fit. So a message that fits is OK, and its record is that of the learned one with every position
  * moved by the slots before.
+ *
+ * Where message and shape lie in the kernel's memory, the kernel looks first (`shape-outline.ts`). It knows
+ * less: what is beyond it comes back, and is read here from the beginning.
  */
 import { ByteRange, copyRange, equalRanges } from '../../../shared/byte-words.ts';
-import { ID_BYTES_MAX } from '../../../shared/limits.ts';
+import { ID_BYTES_MAX, MESSAGE_BYTES_MAX } from '../../../shared/limits.ts';
 import { isIdToken } from './id.ts';
 import { asciiBytes, equalsAt } from './key-set.ts';
 import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
@@ -20,6 +23,16 @@ import { MemberCursor } from './member-cursor.ts';
 import { NAME_BYTES_MAX, URI_BYTES_MAX } from './peek-params.ts';
 import { KIND_REQUEST, KIND_RESPONSE, Peek } from './peek-record.ts';
 import { FilledRequest, FilledResponse, SEGMENTS_MAX, type FilledFields } from './shape-fields.ts';
+import {
+  OUTLINE_ASKS,
+  OUTLINE_BYTES,
+  OUTLINE_PLAIN,
+  OUTLINE_TEXT,
+  OUTLINE_TOKEN,
+  OUTLINE_VALUE,
+  ShapeOutline,
+  type OutlineSlot,
+} from './shape-outline.ts';
 import { scan, skipNumber, skipString, skipValue, STRING_CONTROL, STRING_ESCAPE } from './token.ts';
 
 const QUOTE = 0x22;
@@ -40,7 +53,10 @@ const SLOT_TEXT = 7;
 const TEXT_OPEN = asciiBytes('[{"type":"text","text":"');
 const TEXT_CLOSE = asciiBytes('"}]');
 
-/** What `fill` answers. */
+/** Bytes that a place needs beside the message. */
+export const SHAPE_OVERHEAD_BYTES: number = OUTLINE_BYTES;
+
+/** What `fill` answers. The kernel gives the same numbers. */
 export const SHAPE_FITS = 1;
 export const SHAPE_DIFFERS = 0;
 /** As SHAPE_DIFFERS, which was found out only after a value had been scanned. */
@@ -66,6 +82,8 @@ export class MessageShape {
   readonly #starts: Int32Array;
   readonly #lengths: Int32Array;
   readonly #fields: FilledFields;
+  /** Null where the kernel cannot be asked first. */
+  readonly #outline: ShapeOutline | null;
 
   private constructor(
     place: ByteRange,
@@ -74,6 +92,7 @@ export class MessageShape {
     starts: Int32Array,
     lengths: Int32Array,
     fields: FilledFields,
+    outline: ShapeOutline | null,
   ) {
     this.#place = place;
     this.#placeAt = placeAt;
@@ -81,12 +100,14 @@ export class MessageShape {
     this.#starts = starts;
     this.#lengths = lengths;
     this.#fields = fields;
+    this.#outline = outline;
   }
 
   /**
    * The shape of a message that `peek` found OK; null where messages of its kind have none.
    *
-   * @param place keeps the message at `placeAt`, for as long as the shape is used
+   * @param place has room for the message and SHAPE_OVERHEAD_BYTES at `placeAt`, a multiple of four, for
+   *   as long as the shape is used
    */
   static of(
     bytes: Uint8Array,
@@ -108,12 +129,20 @@ export class MessageShape {
     const ends = [...slots.map((slot) => slot.start), end];
     const lengths = Int32Array.from(ends, (literalEnd, index) => literalEnd - starts[index]!);
     const source = new ByteRange(bytes);
-    copyRange(source, start, end, place, placeAt);
+    const textAt = placeAt + OUTLINE_BYTES;
+    copyRange(source, start, end, place, textAt);
     const fields = isRequest
       ? new FilledRequest(record, starts, ends)
       : new FilledResponse(record, starts, ends);
     const kinds = Uint8Array.from(slots, (slot) => slot.kind);
-    const shape = new MessageShape(place, placeAt - start, kinds, starts, lengths, fields);
+    const origin = textAt - start;
+    const outline = ShapeOutline.of(place, placeAt, {
+      origin,
+      starts,
+      lengths,
+      slots: slots.map(outlined),
+    });
+    const shape = new MessageShape(place, origin, kinds, starts, lengths, fields, outline);
     return fields.isWhole && shape.#describes(source, start, end, record) ? shape : null;
   }
 
@@ -124,6 +153,17 @@ export class MessageShape {
    * @param range of the bytes
    */
   fill(range: ByteRange, start: number, end: number, out: Peek): number {
+    const outline = this.#outline;
+    const outcome = outline === null ? OUTLINE_ASKS : outline.fits(range, start, end);
+    if (outline === null || outcome === OUTLINE_ASKS) return this.#scan(range, start, end, out);
+    if (outcome !== SHAPE_FITS) return outcome;
+    this.#fields.fill(out, outline.moved);
+    out.hasLineBreak = 0; // where there is one, the kernel asks
+    return SHAPE_FITS;
+  }
+
+  /** All of it in JavaScript. */
+  #scan(range: ByteRange, start: number, end: number, out: Peek): number {
     const { bytes } = range;
     const place = this.#place;
     const placeAt = this.#placeAt;
@@ -159,14 +199,36 @@ export class MessageShape {
   /** Whether it gives back, member by member, what it was learned from. */
   #describes(range: ByteRange, start: number, end: number, record: Peek): boolean {
     const filled = new Peek();
-    if (this.fill(range, start, end, filled) !== SHAPE_FITS) return false;
-    filled.filledBy = record.filledBy;
-    return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
+    const isSame = (): boolean => {
+      filled.filledBy = record.filledBy;
+      return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
+    };
+    if (this.#scan(range, start, end, filled) !== SHAPE_FITS || !isSame()) return false;
+    filled.reset();
+    return this.fill(range, start, end, filled) === SHAPE_FITS && isSame();
   }
 }
 
 /** By how much each literal of the message at hand stands elsewhere; a field that is absent moves by 0. */
 const moved = new Int32Array(SEGMENTS_MAX + 1);
+
+/** What the kernel is told of a slot. It takes on no string that would be refused for its characters. */
+function outlined({ kind }: Slot): OutlineSlot {
+  switch (kind) {
+    case SLOT_ID:
+      return { kind: OUTLINE_TOKEN, bytesMax: ID_BYTES_MAX };
+    case SLOT_NAME:
+      return { kind: OUTLINE_PLAIN, bytesMax: NAME_BYTES_MAX };
+    case SLOT_URI:
+      return { kind: OUTLINE_PLAIN, bytesMax: URI_BYTES_MAX };
+    case SLOT_TRACE:
+      return { kind: OUTLINE_PLAIN, bytesMax: MESSAGE_BYTES_MAX };
+    case SLOT_TEXT:
+      return { kind: OUTLINE_TEXT, bytesMax: MESSAGE_BYTES_MAX };
+    default:
+      return { kind: OUTLINE_VALUE, bytesMax: MESSAGE_BYTES_MAX };
+  }
+}
 
 function requestSlots(record: Peek): Slot[] {
   const slots: Slot[] = [];

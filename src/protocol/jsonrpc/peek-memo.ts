@@ -9,7 +9,12 @@
  */
 import { ByteRange, ByteRanges } from '../../../shared/byte-words.ts';
 import { takeBytes } from '../../../shared/kernel/byte-kernel.ts';
-import { MessageShape, SHAPE_DIFFERS_LATE, SHAPE_FITS } from './message-shape.ts';
+import {
+  MessageShape,
+  SHAPE_DIFFERS_LATE,
+  SHAPE_FITS,
+  SHAPE_OVERHEAD_BYTES,
+} from './message-shape.ts';
 import type { Peek } from './peek-record.ts';
 import { peek } from './peek.ts';
 import { scan } from './token.ts';
@@ -19,6 +24,7 @@ const SHAPES_MAX = 8;
 const PLACES: number = SHAPES_MAX + 1;
 /** Larger messages are mostly one large value, which has to be scanned in any case. */
 const SHAPED_BYTES_MAX = 4096;
+const PLACE_BYTES: number = SHAPE_OVERHEAD_BYTES + SHAPED_BYTES_MAX;
 /** Shapes that turn out not to be a message's only after a value of it was scanned. */
 const LATE_MAX = 2;
 /** Once there are SHAPES_MAX, only one in so many messages that fit none is learned. */
@@ -80,8 +86,8 @@ export class PeekMemo {
       return;
     }
     const place = this.#freePlace;
-    const range = this.#isBusy ? this.#scratch() : new ByteRange(new Uint8Array(end - start));
-    const placeAt = this.#isBusy ? place * SHAPED_BYTES_MAX : 0;
+    const range = this.#isBusy ? this.#scratch() : placeFor(end - start);
+    const placeAt = this.#isBusy ? place * PLACE_BYTES : 0;
     const shape = MessageShape.of(bytes, start, end, record, range, placeAt);
     if (this.#shapes.length === SHAPES_MAX || shape === null) this.#untilLearned = LEARNED_OF - 1;
     if (shape === null) return;
@@ -93,7 +99,7 @@ export class PeekMemo {
   }
 
   #scratch(): ByteRange {
-    return (this.#places ??= new ByteRange(takeBytes(PLACES * SHAPED_BYTES_MAX)));
+    return (this.#places ??= new ByteRange(takeBytes(PLACES * PLACE_BYTES)));
   }
 
   /** Index of a free entry, or that of a shape which was not met since the hand came by last. */
@@ -106,4 +112,8 @@ export class PeekMemo {
     }
     return this.#hand;
   }
+}
+
+function placeFor(messageBytes: number): ByteRange {
+  return new ByteRange(new Uint8Array(SHAPE_OVERHEAD_BYTES + messageBytes));
 }
