@@ -66,6 +66,8 @@ export class HttpUpstreamCall
   /** `Mcp-Session-Id` of the answer; read for `initialize` only. */
   sessionIdHeader: string | null = null;
   #handle: HttpCall | null = null;
+  /** The last handle, once it has ended well. */
+  #spent: HttpCall | null = null;
   #contentType = 0;
   #expected = -1;
   #held: Buffer = EMPTY;
@@ -94,7 +96,9 @@ export class HttpUpstreamCall
       0,
       this.isResendable,
       this.isLasting,
+      this.#spent,
     );
+    this.#spent = null;
     return this.#handle !== null;
   }
 
@@ -137,6 +141,7 @@ export class HttpUpstreamCall
   }
 
   onEnd(): void {
+    this.#spent = this.#handle;
     this.#handle = null;
     const { listener } = this;
     if (this.isNotification) this.#upstream.onPosted(this);

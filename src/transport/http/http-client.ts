@@ -149,6 +149,8 @@ export interface HttpClient {
    * @param timeoutMs for the whole call from now to the end of the response; 0 for none
    * @param resendable repeating the request does no harm (RFC 9110 9.2.2)
    * @param isLasting the answer may have no end, as an event stream: no other call is put behind it
+   * @param spent a call of this client that was told `onEnd`, and of which nobody else knows: its object may
+   *   serve the new one
    * @returns null, with the listener untouched, if `queueMax` calls wait or the client is closed
    */
   send(
@@ -159,6 +161,7 @@ export interface HttpClient {
     timeoutMs: number,
     resendable: boolean,
     isLasting?: boolean,
+    spent?: HttpCall | null,
   ): HttpCall | null;
   /** Calls that have not ended, queued ones included. */
   readonly pending: number;

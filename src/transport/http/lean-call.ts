@@ -3,8 +3,9 @@
  * answer. A call is in at most one list at a time, so the links are in the call itself.
  *
  *   QUEUED ─▶ ASSIGNED ─▶ SENT ─▶ ANSWERED ─▶ ENDED
- *      ▲          │        │                     ▲
- *      └──────────┴────────┴── connection lost ──┘
+ *      ▲          │        │                     ▲ │
+ *      └──────────┴────────┴── connection lost ──┘ │
+ *      ▲ ─────────────────── reuse ────────────────┘
  */
 import {
   ANSWERED,
@@ -33,17 +34,17 @@ export interface CallOwner {
 }
 
 export class LeanCall implements HttpCall {
-  readonly request: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  readonly resendable: boolean;
+  request: Uint8Array;
+  start: number;
+  end: number;
+  resendable: boolean;
   /** Shares its connection with no other call. */
-  readonly isLasting: boolean;
+  isLasting: boolean;
   listener: HttpResponseListener;
   /** On the client's clock; Infinity for none. */
   deadlineMs: number;
   /** When it was handed in. */
-  readonly bornMs: number;
+  bornMs: number;
   /** When it was written last. */
   sentMs = 0;
   state = CALL_QUEUED;
@@ -57,6 +58,8 @@ export class LeanCall implements HttpCall {
   needsFresh = false;
   /** Ended for its listener, but its answer is still to come on a connection that others use. */
   isGivenUp = false;
+  /** Its answer came to its end, and nothing in the client knows it any more. */
+  isSpent = false;
   connection: LeanConnection | null = null;
   previous: LeanCall | null = null;
   next: LeanCall | null = null;
@@ -82,6 +85,35 @@ export class LeanCall implements HttpCall {
     this.deadlineMs = deadlineMs;
     this.resendable = resendable;
     this.isLasting = isLasting;
+  }
+
+  /** A spent call begins anew, for the one who had it before. */
+  reuse(
+    request: Uint8Array,
+    start: number,
+    end: number,
+    listener: HttpResponseListener,
+    bornMs: number,
+    deadlineMs: number,
+    resendable: boolean,
+    isLasting: boolean,
+  ): void {
+    // A store of an object costs more than a look: the collector has to hear of it.
+    if (this.request !== request) this.request = request;
+    if (this.listener !== listener) this.listener = listener;
+    this.start = start;
+    this.end = end;
+    this.bornMs = bornMs;
+    this.deadlineMs = deadlineMs;
+    this.resendable = resendable;
+    this.isLasting = isLasting;
+    this.sentMs = 0;
+    this.state = CALL_QUEUED;
+    this.attempts = 0;
+    this.isResent = false;
+    this.isHeld = false;
+    this.needsFresh = false;
+    this.isSpent = false;
   }
 
   executed(): HttpExecuted {

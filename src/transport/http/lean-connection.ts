@@ -362,7 +362,11 @@ export class LeanConnection {
     // Room is told before the listener is, so that the call it makes next finds this connection.
     if (isSpent) this.isRetiring = true;
     else if (!this.isRetiring) this.#owner.onRoom(this);
-    if (!call.isGivenUp) this.#owner.onAnswered(call);
+    if (!call.isGivenUp) {
+      this.#owner.onAnswered(call);
+      // From here on it may begin anew. Whatever else ends a call may still find it in a list.
+      call.isSpent = !call.isHeld;
+    }
     listener.onEnd();
     if (isSpent) this.shut(isSurplus ? PROTOCOL : CLOSED);
     else if (this.givenUp > 0 && this.givenUp === this.writtenCount()) this.shut(CLOSED);

@@ -104,6 +104,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     timeoutMs: number,
     resendable: boolean,
     isLasting = false,
+    spent: HttpCall | null = null,
   ): HttpCall | null {
     if (this.#isClosing) return null;
     const now = this.#now();
@@ -111,17 +112,12 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     const { maxConnections, queueMax } = this.#options;
     if (this.#pending >= maxConnections * limit + queueMax) return null;
     const deadlineMs = timeoutMs > 0 ? now + timeoutMs : Infinity;
-    const call = new LeanCall(
-      this,
-      request,
-      start,
-      end,
-      listener,
-      now,
-      deadlineMs,
-      resendable,
-      isLasting,
-    );
+    let call = spent as LeanCall | null;
+    if (call?.isSpent === true) {
+      call.reuse(request, start, end, listener, now, deadlineMs, resendable, isLasting);
+    } else {
+      call = new LeanCall(this, request, start, end, listener, now, deadlineMs, resendable, isLasting); // prettier-ignore
+    }
     const connection = this.#queue.count === 0 ? this.#choose(call, now, limit) : null;
     this.#pending += 1;
     this.#timer.ensure(deadlineMs);

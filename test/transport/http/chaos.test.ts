@@ -12,6 +12,7 @@ import {
 } from '../../../src/transport/http/http-client.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
 import { selfSigned, type SelfSigned } from '../../support/self-signed.ts';
+import { ThriftyClient } from '../../support/thrifty-client.ts';
 import { UndiciHttpClient } from '../../support/undici-http-client.ts';
 import { CHUNKED, optionsFor, type CreateClient } from '../../support/http-bench.ts';
 import { answer, sendProbe, turn, type Probe } from '../../support/http-probe.ts';
@@ -136,6 +137,7 @@ interface Chaos {
   readonly pipelining: readonly number[];
   readonly callers?: readonly Step['caller'][];
   readonly secure?: SelfSigned;
+  readonly after?: () => void;
 }
 
 function describeChaos(name: string, create: CreateClient, chaos: Chaos): void {
@@ -181,12 +183,23 @@ function describeChaos(name: string, create: CreateClient, chaos: Chaos): void {
       }),
       { numRuns: secure === null ? 80 : 40 },
     );
+    chaos.after?.();
   });
 }
 
 describe('under chaos', () => {
   const lean: CreateClient = (options) => new LeanHttpClient(options);
   describeChaos('the lean client', lean, { pipelining: [1, 1, 4] });
+  const clients: ThriftyClient[] = [];
+  const thrifty: CreateClient = (options) => {
+    const client = new ThriftyClient(lean(options));
+    clients.push(client);
+    return client;
+  };
+  describeChaos('the lean client with calls used again', thrifty, {
+    pipelining: [1, 1, 4],
+    after: () => expect(clients.reduce((sum, { reused }) => sum + reused, 0)).toBeGreaterThan(20),
+  });
   describeChaos('the lean client over TLS', lean, { pipelining: [1, 4], secure: selfSigned() });
   // No pauses: see `undici-http-client.ts`.
   describeChaos('the undici client', (options) => new UndiciHttpClient(options), {
