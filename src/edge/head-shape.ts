@@ -10,7 +10,7 @@
  *   the plan in force, and is forgotten with that plan. What those checks look at (request line, Host,
  *   Origin, framing but for the length) lies in literals, so that it is the same bytes.
  * - A hole takes less than the parser does: visible ASCII and blanks, not empty, no blank at either end; a
- *   length of nine digits at most. What it does not take is no error: the parser reads that head.
+ *   length of nine digits at most, not zero. What it does not take is no error: the parser reads that head.
  * - Secrets are holes. They are copied and never kept, and nothing is compared with them.
  * - One table for all connections: what a head says depends on nothing but its bytes and the plan.
  *

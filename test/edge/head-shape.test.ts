@@ -187,10 +187,9 @@ describe('a known head', () => {
       ...['', ' ', ' a', 'a ', 'ü', 'a\tb', 'a\0b', 'a\rb', 'a\nb', 'a\u007f'].map(
         (value): [string, string] => ['Mcp-Name: add', `Mcp-Name: ${value}`],
       ),
-      ...['', '-1', '+1', '1 2', '0x1', '1234567890', '12,12'].map((value): [string, string] => [
-        'Content-Length: 12',
-        `Content-Length: ${value}`,
-      ]),
+      ...['', '0', '00', '-1', '+1', '1 2', '0x1', '1234567890', '12,12'].map(
+        (value): [string, string] => ['Content-Length: 12', `Content-Length: ${value}`],
+      ),
       ['Mcp-Name: add', 'Mcp-Name: add\r\nMcp-Name: sub'],
       ['Host: localhost:80', 'Host: evil.example'],
       ['tools/call', 'tools/list'],
@@ -354,6 +353,17 @@ describe('an edge that knows heads', () => {
     }
     const large = HEAD.replace('Mcp-Session-Id: s-1\r\n', '').replace(': 12', ': 99999999');
     expect((await ask(socket, large)).status).toBe(413);
+    socket.destroy();
+  });
+
+  it('answers a request that has no body under a known head', async () => {
+    harness = await Harness.start();
+    const socket = await RawSocket.open(harness.port);
+    expect((await ask(socket, requestOf(1))).status).toBe(200);
+    const empty = HEAD.replace('Mcp-Session-Id: s-1\r\n', '').replace(': 12', ': 0');
+    const { status } = await ask(socket, empty);
+    expect(status).toBeGreaterThanOrEqual(200);
+    expect((await ask(socket, requestOf(2))).status).toBe(200);
     socket.destroy();
   });
 

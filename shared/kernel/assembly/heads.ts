@@ -85,7 +85,7 @@ export function fitHead(
   return at;
 }
 
-/** @returns where the digits end, 0 if there are none or too many */
+/** @returns where the digits end, 0 if there are none or too many, or no body is to come: that is answered elsewhere */
 function readLength(shape: usize, start: usize, end: usize): usize {
   let value: i32 = 0;
   let at = start;
@@ -96,5 +96,5 @@ function readLength(shape: usize, start: usize, end: usize): usize {
     value = value * 10 + <i32>digit;
   }
   store<i32>(shape, value, CONTENT_LENGTH);
-  return at == start ? 0 : at;
+  return value == 0 ? 0 : at;
 }
