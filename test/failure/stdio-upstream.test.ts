@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { Client, closeClients } from './support/client.ts';
-import { RunningGateway, gone, isAlive, stopGateways } from './support/gateway.ts';
+import { RunningGateway, gone, reaped, isAlive, stopGateways } from './support/gateway.ts';
 import { rogueStdio } from './support/rogue-stdio.ts';
 
 afterEach(async () => {
@@ -69,7 +69,7 @@ describe('a stdio server', () => {
     const client = new Client(gateway.url);
     const pid = Number(await client.text('bad_pid'));
     const dying = client.call('bad_die-behind');
-    await gone(pid);
+    await reaped(pid);
     // Its end is not reported yet: its stdout is still open.
     const answers = await Promise.all(Array.from({ length: 16 }, () => client.call('bad_pid')));
     expect(answers.map((answer) => answer.error)).toEqual(answers.map(() => undefined));

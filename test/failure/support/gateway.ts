@@ -152,6 +152,11 @@ export async function gone(pid: number): Promise<void> {
   await settled(() => !isAlive(pid), `process ${pid} to end`);
 }
 
+/** The same, and its parent knows. What is sent in between is lost, and its callers are told so. */
+export async function reaped(pid: number): Promise<void> {
+  await settled(() => !existsSync(`/proc/${pid}`), `process ${pid} to be reaped`);
+}
+
 /** Whether it runs; one that ended and was not waited for does not. */
 export function isAlive(pid: number): boolean {
   if (!existsSync(`/proc/${pid}/stat`)) return false;
