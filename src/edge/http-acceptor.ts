@@ -11,7 +11,7 @@ import { COUNTERS, EDGE_REFUSAL, RING_FULL_IN } from '../../shared/counter-catal
 import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { FaultCode } from '../../shared/fault.ts';
 import { CANCEL_CLIENT_GONE } from '../../shared/frame-kind.ts';
-import { OPEN_DELETE, OPEN_GET, OPEN_POST } from '../../shared/open-codec.ts';
+import { OPEN_GET, OPEN_POST } from '../../shared/open-codec.ts';
 import { ByteRanges } from '../../shared/byte-words.ts';
 import { writeU16, writeU32 } from '../../shared/little-endian.ts';
 import type { Plan } from '../config/plan.ts';
@@ -21,7 +21,8 @@ import { EdgeRules } from './edge-rules.ts';
 import { NO_HEADERS, replyFault } from './fault-reply.ts';
 import { ANY_SHAPE, HeadShapes } from './head-shape.ts';
 import type { ShapeFacts } from './head-shape.ts';
-import type { HttpExchange, HttpListener, HttpServerOptions } from './http-server.ts';
+import type { HttpExchange, HttpListener, HttpServerOptions, KnownHeads } from './http-server.ts';
+import { METHOD_OPTIONS, METHOD_OTHER, methodCode } from './method-code.ts';
 import { BODY_OVER_SIZE, BODY_TAKEN, PendingRequest } from './pending-request.ts';
 import { preflightHeaders, withCors } from './reply-headers.ts';
 import type { PumpedShard } from './reply-pump.ts';
@@ -49,8 +50,6 @@ export interface AcceptorParts {
   readonly documents: DocumentSource;
 }
 
-const METHOD_OTHER = 0;
-const METHOD_OPTIONS = 4;
 const ENDPOINT_OFFSET = 2;
 const PLAN_NUMBER_OFFSET = 4;
 const EMPTY = new Uint8Array(0);
@@ -68,7 +67,8 @@ const REFUSAL_CELLS: Partial<Record<FaultCode, number>> = {
   BODY_TOO_LARGE: EDGE_REFUSAL.SIZE,
 };
 
-export class HttpAcceptor implements HttpListener {
+export class HttpAcceptor implements HttpListener, KnownHeads {
+  readonly known: KnownHeads = this;
   readonly #clock: Clock;
   readonly #counters: CounterBlock;
   readonly #budget: BodyBudget;
@@ -81,7 +81,7 @@ export class HttpAcceptor implements HttpListener {
   /** The request whose head is in `#head`, while its body is awaited; null once that is settled. */
   #headOwner: HttpExchange | null = null;
   readonly #head = new RequestHead();
-  readonly knownHeads = new HeadShapes(this.#head.bytes);
+  readonly #shapes = new HeadShapes(this.#head.bytes);
   readonly #ranges = new ByteRanges();
   #path = '';
   #method = METHOD_OTHER;
@@ -117,7 +117,7 @@ export class HttpAcceptor implements HttpListener {
   setPlan(plan: Plan): void {
     this.#saveHead();
     this.#rules = new EdgeRules(plan);
-    this.knownHeads.clear();
+    this.#shapes.clear();
     this.#budget.setMax(plan.limits.bodyBudgetBytes);
   }
 
@@ -133,34 +133,41 @@ export class HttpAcceptor implements HttpListener {
   onRawHead(exchange: HttpExchange, head: RequestParser): boolean {
     this.#beginHead(head.method, head.path);
     const { askedHeaders } = this.#rules;
-    this.knownHeads.last = ANY_SHAPE;
+    this.#shapes.last = ANY_SHAPE;
     this.#head.addRaw(head, askedHeaders);
     const isWanted = this.onHeadEnd(exchange);
     if (isWanted) {
       const facts = { path: this.#path, corsOrigin: this.#corsOrigin };
-      this.knownHeads.learn(head, this.#head.bytes, facts, askedHeaders);
+      this.#shapes.learn(head, this.#head.bytes, facts, askedHeaders);
     }
     return isWanted;
+  }
+
+  get knownLength(): number {
+    return this.#shapes.contentLength;
+  }
+
+  get lastShape(): number {
+    return this.#shapes.last;
   }
 
   matchHead(bytes: Buffer, start: number, end: number, hint: number, all: boolean): number {
     if (this.#isDraining) return 0;
     this.#saveHead();
-    const { knownHeads } = this;
     const range = this.#ranges.of(bytes);
-    const after = knownHeads.match(range, start, end, hint, all, this.#nowUs());
+    const after = this.#shapes.match(range, start, end, hint, all, this.#nowUs());
     // The parser's head goes on to be refused, and says why.
-    return knownHeads.contentLength > this.#rules.bodyBytesMax ? 0 : after;
+    return this.knownLength > this.#rules.bodyBytesMax ? 0 : after;
   }
 
-  onKnownHead(exchange: HttpExchange): void {
-    const { path, corsOrigin } = this.knownHeads.facts as ShapeFacts;
+  beginKnown(exchange: HttpExchange): void {
+    const { path, corsOrigin } = this.#shapes.facts as ShapeFacts;
     const head = this.#head;
     this.#counters.add(COUNTERS.REQUESTS.id);
     this.#path = path;
     this.#method = OPEN_POST;
     this.#corsOrigin = corsOrigin;
-    head.takeKnown(this.knownHeads);
+    head.takeKnown(this.#shapes);
     this.#awaitBody(exchange);
   }
 
@@ -380,20 +387,5 @@ export class HttpAcceptor implements HttpListener {
   #refuse(exchange: HttpExchange, code: FaultCode, cell = REFUSAL_CELLS[code]): void {
     if (cell !== undefined) this.#counters.add(COUNTERS.EDGE_REFUSED.id + cell);
     replyFault(exchange, code, withCors(NO_HEADERS, this.#corsOrigin));
-  }
-}
-
-function methodCode(method: string): number {
-  switch (method) {
-    case 'POST':
-      return OPEN_POST;
-    case 'GET':
-      return OPEN_GET;
-    case 'DELETE':
-      return OPEN_DELETE;
-    case 'OPTIONS':
-      return METHOD_OPTIONS;
-    default:
-      return METHOD_OTHER;
   }
 }

@@ -14,7 +14,6 @@
  *   far as onHead; the server answers it, closes, and serves nothing that follows on that connection.
  */
 
-import type { HeadShapes } from './head-shape.ts';
 import type { RequestParser } from './request-parser.ts';
 
 /** Which HTTP implementation runs under the port. */
@@ -86,20 +85,8 @@ export interface HttpListener {
    * @param head valid only during the call
    */
   onRawHead?(exchange: HttpExchange, head: RequestParser): boolean;
-  /**
-   * The head that begins at `start` may be one that the listener knows (`head-shape.ts`): then the server
-   * need not read it. The request it begins is a POST on a connection that lives on, and has a body by length.
-   *
-   * @param hint what `knownHeads.last` was after the head before, or ANY_SHAPE
-   * @param all whether to look further if it is not like that one; only then it may be learned
-   * @returns the offset behind the head, and `knownHeads.contentLength` is that body's; 0: it must be
-   *   read. After an offset comes `onKnownHead`, with nothing in between
-   */
-  matchHead?(bytes: Buffer, start: number, end: number, hint: number, all: boolean): number;
-  /** In place of `onRawHead`, for the head that was just recognised. It asks for the body. */
-  onKnownHead?(exchange: HttpExchange): void;
-  /** What `matchHead` found. */
-  readonly knownHeads?: HeadShapes;
+  /** What recognises heads, for a listener that can. */
+  readonly known?: KnownHeads;
   /**
    * Part of the body, `bytes[start, end)`, valid only during the call. A request without a body gets one
    * call with an empty last part, in the same turn as onHeadEnd or later.
@@ -115,6 +102,25 @@ export interface HttpListener {
   onWritable(exchange: HttpExchange): void;
   /** The client is gone, or the server gave up on it (slow body). Nothing follows. */
   onAborted(exchange: HttpExchange): void;
+}
+
+/** Heads that a listener recognises by earlier ones, so that the server need not read them (`head-shape.ts`). */
+export interface KnownHeads {
+  /** Bytes of the body to come, of the head that was recognised last. */
+  readonly knownLength: number;
+  /** The shape that was recognised or learned last, as a hint for the connection's next; ANY_SHAPE for none. */
+  readonly lastShape: number;
+  /**
+   * Whether the head that begins at `start` is known: then it begins a POST on a connection that lives on,
+   * with a body by length.
+   *
+   * @param all whether to look further if it is not like the hint; only then it may be learned
+   * @returns the offset behind the head; 0: it must be read. After an offset comes `beginKnown`, with
+   *   nothing in between
+   */
+  matchHead(bytes: Buffer, start: number, end: number, hint: number, all: boolean): number;
+  /** In place of `onRawHead`, for the head that was just recognised. It asks for the body. */
+  beginKnown(exchange: HttpExchange): void;
 }
 
 /** One request and its answer. */

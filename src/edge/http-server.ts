@@ -10,6 +10,7 @@ export type {
   HttpListener,
   HttpServer,
   HttpServerOptions,
+  KnownHeads,
 } from './http-port.ts';
 
 /**

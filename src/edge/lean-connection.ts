@@ -19,7 +19,7 @@ import {
   ChunkDecoder,
 } from '../transport/http/chunk-decoder.ts';
 import { DirectWriter } from '../transport/direct-write.ts';
-import type { HttpListener, HttpServerOptions } from './http-port.ts';
+import type { HttpListener, HttpServerOptions, KnownHeads } from './http-port.ts';
 import { LeanExchange } from './lean-exchange.ts';
 import type { LeanWire } from './lean-exchange.ts';
 import { refusalBytes } from './refusal-reply.ts';
@@ -197,10 +197,11 @@ export class LeanConnection implements LeanWire {
       this.#refuseToQueue();
       return end;
     }
-    const known = this.#hint.match(host.listener, bytes, start, end);
-    if (known > 0 && known - start <= host.options.headerBytesMax) {
-      this.#beginKnown(host.listener);
-      return known;
+    const { known } = host.listener;
+    const behind = known === undefined ? 0 : this.#hint.match(known, bytes, start, end);
+    if (known !== undefined && behind > 0 && behind - start <= host.options.headerBytesMax) {
+      this.#beginKnown(known);
+      return behind;
     }
     const after = host.parser.parse(bytes, start, end);
     const headBytes = (after < 0 ? end : after) - start;
@@ -215,17 +216,16 @@ export class LeanConnection implements LeanWire {
     return end;
   }
 
-  #beginKnown(listener: HttpListener): void {
-    const { exchange } = this;
-    exchange.open(false);
+  #beginKnown(known: KnownHeads): void {
+    this.exchange.open(false);
     this.#parsedBytes = 0;
     this.#hasClose = false;
     this.#bodyBytes = 0;
-    this.#remaining = listener.knownHeads!.contentLength;
+    this.#remaining = known.knownLength;
     this.#wantsBody = true;
     this.#step = STEP_LENGTH;
     this.#waitFor(this.#host.bodyTicks);
-    listener.onKnownHead!(exchange);
+    known.beginKnown(this.exchange);
   }
 
   /** More requests, though one still runs or the answers before were not taken. */
@@ -260,7 +260,7 @@ export class LeanConnection implements LeanWire {
     }
     this.#wantsBody =
       listener.onRawHead?.(exchange, parser) ?? tellHead(listener, exchange, parser);
-    this.#hint.learn(listener);
+    this.#hint.learn(listener.known);
     if (!this.#wantsBody || !exchange.isOpen) return;
     if (!hasBody) listener.onBody(exchange, EMPTY, 0, 0, true);
     else if (expectsContinue) this.#writer.write(CONTINUE);

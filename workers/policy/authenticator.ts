@@ -55,10 +55,8 @@ export class Authenticator {
   readonly #deps: AuthenticatorDeps;
   readonly #counters: PolicyCounters;
   readonly #methods: readonly AuthMethod[];
-  /** The source of the first method; where there is none, one that no request has. */
-  readonly #firstSource: number;
-  /** The others, in the order of the first method that reads them. */
-  readonly #otherSources: readonly number[];
+  /** Sources in the order of the first method that reads them. */
+  readonly #sources: readonly number[];
   readonly #cache: TokenCache;
   readonly #flood: AuthFlood;
   readonly #flooded: AuthRefusal;
@@ -76,9 +74,7 @@ export class Authenticator {
     this.#deps = deps;
     this.#counters = deps.counters;
     this.#methods = plan.mode === 'methods' ? this.#openAll(plan.methods) : [];
-    const [first, ...others] = new Set(this.#methods.map((method) => method.source));
-    this.#firstSource = first ?? SOURCE_NONE;
-    this.#otherSources = others;
+    this.#sources = [...new Set(this.#methods.map((method) => method.source))];
     this.#cache = new TokenCache(plan.rememberedMax);
     this.#flood = new AuthFlood(plan.flood);
     this.#flooded = new AuthRefusal('AUTH_FLOOD', plan.flood.blockMs);
@@ -92,20 +88,12 @@ export class Authenticator {
 
   /** Judges the credentials of one request. `bytes` and `spans` are not looked at after the call. */
   authenticate(bytes: Buffer, spans: CredentialSpans, nowWallMs: number): AuthVerdict {
-    // Nearly all settings have one source, and nearly all requests its credential: nothing else is
-    // touched for these.
-    let isLocated = this.#locate(this.#firstSource, bytes, spans);
-    let source = this.#firstSource;
-    for (let i = 0; !isLocated && i < this.#otherSources.length; i += 1) {
-      source = this.#otherSources[i]!;
-      isLocated = this.#locate(source, bytes, spans);
-    }
-    if (isLocated) {
+    for (const source of this.#sources) {
+      if (!this.#locate(source, bytes, spans)) continue;
       const principal = this.#cache.find(source, bytes, this.#start, this.#end, nowWallMs);
-      if (principal !== null) {
-        this.#counters.remembered += 1;
-        return principal;
-      }
+      if (principal === null) break;
+      this.#counters.remembered += 1;
+      return principal;
     }
     if (this.#plan.mode !== 'methods') return ANONYMOUS;
     return this.#judge(bytes, spans, nowWallMs);
@@ -162,7 +150,7 @@ export class Authenticator {
       this.#end = end;
       return this.#start >= 0;
     }
-    if (source === SOURCE_NONE || !spans.findHeader(source - SOURCE_HEADER)) return false;
+    if (!spans.findHeader(source - SOURCE_HEADER)) return false;
     this.#start = spans.headerStart;
     this.#end = spans.headerEnd;
     return true;
@@ -365,4 +353,3 @@ function bearerStart(bytes: Buffer, start: number, end: number): number {
 }
 
 const BEARER = 'bearer';
-const SOURCE_NONE = -1;

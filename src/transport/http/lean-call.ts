@@ -5,7 +5,7 @@
  *   QUEUED ─▶ ASSIGNED ─▶ SENT ─▶ ANSWERED ─▶ ENDED
  *      ▲          │        │                     ▲ │
  *      └──────────┴────────┴── connection lost ──┘ │
- *      ▲ ─────────────────── reuse ────────────────┘
+ *      ▲ ─────────────────── begin ────────────────┘
  */
 import {
   ANSWERED,
@@ -33,18 +33,28 @@ export interface CallOwner {
   renewCall(call: LeanCall, timeoutMs: number): void;
 }
 
+/** Takes the place of the listener of a call that was given up while others share its connection. */
+export const DROP_RESPONSE: HttpResponseListener = {
+  onHead: () => undefined,
+  onBody: () => true,
+  onEnd: () => undefined,
+  onFailure: () => undefined,
+};
+
+const NO_BYTES = new Uint8Array(0);
+
 export class LeanCall implements HttpCall {
-  request: Uint8Array;
-  start: number;
-  end: number;
-  resendable: boolean;
+  request: Uint8Array = NO_BYTES;
+  start = 0;
+  end = 0;
+  resendable = false;
   /** Shares its connection with no other call. */
-  isLasting: boolean;
-  listener: HttpResponseListener;
+  isLasting = false;
+  listener: HttpResponseListener = DROP_RESPONSE;
   /** On the client's clock; Infinity for none. */
-  deadlineMs: number;
+  deadlineMs = Infinity;
   /** When it was handed in. */
-  bornMs: number;
+  bornMs = 0;
   /** When it was written last. */
   sentMs = 0;
   state = CALL_QUEUED;
@@ -65,30 +75,12 @@ export class LeanCall implements HttpCall {
   next: LeanCall | null = null;
   readonly #owner: CallOwner;
 
-  constructor(
-    owner: CallOwner,
-    request: Uint8Array,
-    start: number,
-    end: number,
-    listener: HttpResponseListener,
-    bornMs: number,
-    deadlineMs: number,
-    resendable: boolean,
-    isLasting: boolean,
-  ) {
+  constructor(owner: CallOwner) {
     this.#owner = owner;
-    this.request = request;
-    this.start = start;
-    this.end = end;
-    this.listener = listener;
-    this.bornMs = bornMs;
-    this.deadlineMs = deadlineMs;
-    this.resendable = resendable;
-    this.isLasting = isLasting;
   }
 
-  /** A spent call begins anew, for the one who had it before. */
-  reuse(
+  /** A new call begins, or a spent one anew, for the one who had it before. */
+  begin(
     request: Uint8Array,
     start: number,
     end: number,
@@ -183,11 +175,3 @@ export class CallList {
     return nextMs;
   }
 }
-
-/** Takes the place of the listener of a call that was given up while others share its connection. */
-export const DROP_RESPONSE: HttpResponseListener = {
-  onHead: () => undefined,
-  onBody: () => true,
-  onEnd: () => undefined,
-  onFailure: () => undefined,
-};

@@ -112,12 +112,9 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     const { maxConnections, queueMax } = this.#options;
     if (this.#pending >= maxConnections * limit + queueMax) return null;
     const deadlineMs = timeoutMs > 0 ? now + timeoutMs : Infinity;
-    let call = spent as LeanCall | null;
-    if (call?.isSpent === true) {
-      call.reuse(request, start, end, listener, now, deadlineMs, resendable, isLasting);
-    } else {
-      call = new LeanCall(this, request, start, end, listener, now, deadlineMs, resendable, isLasting); // prettier-ignore
-    }
+    const old = spent as LeanCall | null;
+    const call = old?.isSpent === true ? old : new LeanCall(this);
+    call.begin(request, start, end, listener, now, deadlineMs, resendable, isLasting);
     const connection = this.#queue.count === 0 ? this.#choose(call, now, limit) : null;
     this.#pending += 1;
     this.#timer.ensure(deadlineMs);

@@ -61,17 +61,8 @@ describe('a connection that ends while its response is paused', () => {
     let rooms = 0;
     const listener = new ProbeListener();
     const request = requestBytes(server.url, 'POST');
-    const call = new LeanCall(
-      NO_OWNER,
-      request,
-      0,
-      request.length,
-      listener,
-      0,
-      Infinity,
-      false,
-      false,
-    );
+    const call = new LeanCall(NO_OWNER);
+    call.begin(request, 0, request.length, listener, 0, Infinity, false, false);
     const connected = new Promise<LeanConnection>((resolve) => {
       const owner: ConnectionOwner = {
         headerBytesMax: 16_384,
