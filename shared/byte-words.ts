@@ -161,15 +161,12 @@ function copyDoubles(
   at: number,
 ): number {
   const { view: from } = source;
-  const { bytes: out, view: to } = target;
+  const { view: to } = target;
   const length = end - start;
   const next = at + length;
+  if (length < 8) return copyWords(source, start, end, target, at);
   if (length > COPIED_BYTES_MAX) {
-    copyLarge(source.bytes, start, end, out, at);
-    return next;
-  }
-  if (length < 8) {
-    for (let index = 0; index < length; index += 1) out[at + index] = source.bytes[start + index]!;
+    copyLarge(source.bytes, start, end, target.bytes, at);
     return next;
   }
   for (; start + 16 <= end; start += 16) {
@@ -183,7 +180,7 @@ function copyDoubles(
   return next;
 }
 
-/** Bytes of any kind, by words of four: what they are is not known, or not text. */
+/** Bytes of any kind, by words of four: what they are is not known, or not text, or they are few. */
 function copyWords(
   source: ByteRange,
   start: number,
@@ -198,13 +195,38 @@ function copyWords(
     copyLarge(source.bytes, start, end, out, at);
     return next;
   }
+  if (end - start < 4) {
+    for (; start < end; start += 1, at += 1) to.setUint8(at, from.getUint8(start));
+    return next;
+  }
   for (; start + 8 <= end; start += 8) {
     to.setInt32(at, from.getInt32(start, true), true);
     to.setInt32(at + 4, from.getInt32(start + 4, true), true);
     at += 8;
   }
-  for (; start < end; start += 1, at += 1) out[at] = source.bytes[start]!;
+  if (start + 4 <= end) to.setInt32(at, from.getInt32(start, true), true);
+  // The last four once more, with what there is before them.
+  to.setInt32(next - 4, from.getInt32(end - 4, true), true);
   return next;
+}
+
+/** A hash of `[start, end)` and a number, by words; for tables whose chains are short whoever fills them. */
+export function hashWords(view: DataView, start: number, end: number, salt: number): number {
+  let value = Math.imul(salt ^ (end - start), HASH_FACTOR);
+  if (end - start < 4) {
+    for (; start < end; start += 1) value = mix(value, view.getUint8(start));
+    return value ^ (value >>> 15);
+  }
+  for (let at = start; at + 4 < end; at += 4) value = mix(value, view.getInt32(at, true));
+  value = mix(value, view.getInt32(end - 4, true));
+  return value ^ (value >>> 15);
+}
+
+const HASH_FACTOR = 0x9e37_79b1;
+
+function mix(value: number, word: number): number {
+  const mixed = Math.imul(value ^ word, HASH_FACTOR);
+  return mixed ^ (mixed >>> 16);
 }
 
 /** Whether `one[at, at + length)` and `other[otherAt, otherAt + length)` are alike. */

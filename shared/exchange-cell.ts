@@ -14,6 +14,7 @@
  * 1. Ids longer than ID_CELL_BYTES, and those of a batch, travel to the edge in an IDS frame instead.
  */
 import { assert } from './assert.ts';
+import { ByteRange, ByteRanges, copyRange } from './byte-words.ts';
 import { EXCHANGES_MAX, ID_CELL_BYTES } from './limits.ts';
 
 export const EXCHANGE_CELL_BYTES = 64;
@@ -31,10 +32,13 @@ export class ExchangeCells {
   idStart = 0;
   idEnd = 0;
   readonly #words: Int32Array;
+  readonly #range: ByteRange;
+  readonly #messages = new ByteRanges();
 
   constructor(region: SharedArrayBuffer, byteOffset: number) {
     this.bytes = new Uint8Array(region, byteOffset, EXCHANGE_CELLS_BYTES);
     this.#words = new Int32Array(region, byteOffset, EXCHANGE_CELLS_BYTES >> 2);
+    this.#range = new ByteRange(this.bytes);
   }
 
   /**
@@ -48,8 +52,7 @@ export class ExchangeCells {
     this.#words[word] = 0;
     if (length > ID_CELL_BYTES) return false;
     this.#words[word + 1] = length;
-    const at = (word << 2) + ID_OFFSET;
-    for (let index = 0; index < length; index += 1) this.bytes[at + index] = id[start + index]!;
+    copyRange(this.#messages.of(id), start, end, this.#range, (word << 2) + ID_OFFSET);
     this.#words[word] = exchange;
     return true;
   }

@@ -115,15 +115,16 @@ export class HeaderFields {
   /** Words: the set of codes that there are; by code, where the first value begins and where it ends. */
   readonly #found: Uint32Array;
   /** The one that can write there; null: the loop below does. */
-  readonly #kernel: ByteKernel | null;
-  readonly #address: number;
-  readonly #ranges = new ByteRanges();
+  readonly kernel: ByteKernel | null;
+  /** Where in its memory the fields are noted that were found. */
+  readonly foundAddress: number;
+  protected readonly ranges = new ByteRanges();
 
   constructor() {
     const bytes = takeBytes(FOUND_WORDS * 4);
     this.#found = new Uint32Array(bytes.buffer, bytes.byteOffset, FOUND_WORDS);
-    this.#kernel = kernelOf(bytes.buffer);
-    this.#address = bytes.byteOffset;
+    this.kernel = kernelOf(bytes.buffer);
+    this.foundAddress = bytes.byteOffset;
   }
 
   /**
@@ -169,15 +170,15 @@ export class HeaderFields {
       this.#found[CODES_WORD] = 0;
       return start === end;
     }
-    const range = this.#ranges.of(bytes);
+    const range = this.ranges.of(bytes);
     const { kernel, address } = range;
-    if (kernel === null || kernel !== this.#kernel) return this.#readFields(range.view, count);
+    if (kernel === null || kernel !== this.kernel) return this.#readFields(range.view, count);
     const isSound = kernel.readFields(
       address,
       address + start,
       address + end,
       count,
-      this.#address,
+      this.foundAddress,
     );
     return isSound !== 0;
   }

@@ -12,7 +12,7 @@
  */
 import { assert } from './assert.ts';
 import { HeaderFields } from './header-field.ts';
-import { readI32, readU16, readU32, writeU16, writeU32 } from './little-endian.ts';
+import { writeU16, writeU32 } from './little-endian.ts';
 
 export { headerFieldBytes, writeHeader, writeHeaderLatin1 } from './header-field.ts';
 
@@ -96,22 +96,26 @@ export class OpenView extends HeaderFields {
   /** Takes on the payload `bytes[start, end)`. False when it is malformed; then nothing may be read. */
   reset(bytes: Uint8Array, start: number, end: number): boolean {
     if (end - start < OPEN_HEAD_BYTES || end > bytes.length) return false;
-    this.method = bytes[start]!;
-    this.listener = bytes[start + 1]!;
-    this.endpoint = readU16(bytes, start + 2);
-    this.planNumber = readU32(bytes, start + 4);
-    this.deadlineMs = readU32(bytes, start + 8);
-    this.arrivalUs = readI32(bytes, start + 12);
-    this.peerFamily = bytes[start + 16]!;
-    this.flags = bytes[start + 17]!;
+    // By words, as many members lie in each.
+    const { view } = this.ranges.of(bytes);
+    const first = view.getInt32(start, true);
+    const peer = view.getInt32(start + OPEN_FAMILY_OFFSET, true);
+    this.method = first & 0xff;
+    this.listener = (first >>> 8) & 0xff;
+    this.endpoint = first >>> 16;
+    this.planNumber = view.getInt32(start + 4, true) >>> 0;
+    this.deadlineMs = view.getInt32(start + 8, true) >>> 0;
+    this.arrivalUs = view.getInt32(start + 12, true);
+    this.peerFamily = peer & 0xff;
+    this.flags = (peer >>> 8) & 0xff;
     this.peerStart = start + OPEN_PEER_OFFSET;
     this.peerEnd = this.peerStart + (this.peerFamily === 4 ? 4 : this.peerFamily === 6 ? 16 : 0);
-    const headerBytes = readU32(bytes, start + 20);
+    const headerBytes = view.getInt32(start + 20, true) >>> 0;
     const headersStart = start + OPEN_HEAD_BYTES;
     if (this.method < OPEN_POST || this.method > OPEN_DELETE) return false;
     if (headerBytes > end - headersStart) return false;
     this.bodyStart = headersStart + headerBytes;
     this.bodyEnd = end;
-    return this.setFields(bytes, headersStart, this.bodyStart, readU16(bytes, start + 18));
+    return this.setFields(bytes, headersStart, this.bodyStart, peer >>> 16);
   }
 }

@@ -67,6 +67,8 @@ export class RateLimitDesk {
   readonly #table: number;
   /** By place. */
   readonly #owners: (RateLimitRule | null)[];
+  /** The rules that `limits` says. */
+  #laid: readonly RateLimitRule[] | null;
   #given: number;
   #misses: number;
 
@@ -86,6 +88,7 @@ export class RateLimitDesk {
     this.#banks = shape.layout.banks;
     this.#table = byteOffset;
     this.#owners = new Array<RateLimitRule | null>(RULES_MAX).fill(null);
+    this.#laid = null;
     this.#given = 0;
     this.#misses = 0;
     words[SEED_WORD] = shape.seed[0]!;
@@ -117,15 +120,7 @@ export class RateLimitDesk {
     const kernel = this.#kernel;
     const count = rules.length;
     if (kernel === null || count > LIMITS_PER_CALL_MAX) return DESK_UNUSED;
-    const owners = this.#owners;
-    const { limits } = this;
-    const rulesAddress = this.#rulesAddress;
-    for (let index = 0; index < count; index += 1) {
-      const rule = rules[index]!;
-      const { place } = rule;
-      if (owners[place] !== rule) return this.#enrol(rules);
-      limits[index * LIMIT_WORDS] = rulesAddress + place * (RULE_WORDS * 4);
-    }
+    if (rules !== this.#laid && !this.#lay(rules)) return this.#enrol(rules);
     const clientLow = client[0]! | 0;
     const clientHigh = client[1]! | 0;
     return kernel.takeLimits(
@@ -140,6 +135,19 @@ export class RateLimitDesk {
     );
   }
 
+  /** Says to the kernel which rules these are. False: some of them have no place. */
+  #lay(rules: readonly RateLimitRule[]): boolean {
+    this.#laid = null;
+    for (let index = 0; index < rules.length; index += 1) {
+      const rule = rules[index]!;
+      const { place } = rule;
+      if (this.#owners[place] !== rule) return false;
+      this.limits[index * LIMIT_WORDS] = this.#rulesAddress + place * (RULE_WORDS * 4);
+    }
+    this.#laid = rules;
+    return true;
+  }
+
   /** Gives places to those of a call's rules that have none, for the next call. */
   #enrol(rules: readonly RateLimitRule[]): number {
     const owners = this.#owners;
@@ -152,6 +160,7 @@ export class RateLimitDesk {
       const place = this.#given % RULES_MAX;
       this.#given += 1;
       this.#write(place, rule);
+      this.#laid = null;
       owners[place] = rule;
       rule.place = place;
     }

@@ -7,8 +7,8 @@
  * `aux` of the frame is the size of the whole body where it is known before, else 0.
  */
 import { assert } from './assert.ts';
+import type { ByteRange } from './byte-words.ts';
 import { HeaderFields } from './header-field.ts';
-import { readU16, readU32, writeU16, writeU32 } from './little-endian.ts';
 
 export { headerFieldBytes, writeHeader, writeHeaderLatin1 } from './header-field.ts';
 
@@ -21,19 +21,17 @@ export const REPLY_TEXT = 3;
 
 /** Writes the 8 bytes before the header block. Returns the index of the header block. */
 export function writeReplyHead(
-  bytes: Uint8Array,
+  range: ByteRange,
   at: number,
   status: number,
   contentType: number,
   headerCount: number,
   headerBytes: number,
 ): number {
-  assert(at + REPLY_HEAD_BYTES <= bytes.length, 'the reply head fits', at);
+  assert(at + REPLY_HEAD_BYTES <= range.bytes.length, 'the reply head fits', at);
   assert(headerCount <= 255, 'a reply has at most 255 header fields', headerCount);
-  writeU16(bytes, at, status);
-  bytes[at + 2] = contentType;
-  bytes[at + 3] = headerCount;
-  writeU32(bytes, at + 4, headerBytes);
+  range.view.setInt32(at, status | (contentType << 16) | (headerCount << 24), true);
+  range.view.setInt32(at + 4, headerBytes, true);
   return at + REPLY_HEAD_BYTES;
 }
 
@@ -47,14 +45,16 @@ export class ReplyView extends HeaderFields {
   /** Takes on the payload `bytes[start, end)`. False when it is malformed; then nothing may be read. */
   reset(bytes: Uint8Array, start: number, end: number): boolean {
     if (end - start < REPLY_HEAD_BYTES || end > bytes.length) return false;
-    this.status = readU16(bytes, start);
-    this.contentType = bytes[start + 2]!;
-    const headerBytes = readU32(bytes, start + 4);
+    const { view } = this.ranges.of(bytes);
+    const first = view.getInt32(start, true);
+    const headerBytes = view.getInt32(start + 4, true) >>> 0;
+    this.status = first & 0xffff;
+    this.contentType = (first >>> 16) & 0xff;
     const headersStart = start + REPLY_HEAD_BYTES;
     if (this.status < 100 || this.status > 599 || this.contentType > REPLY_TEXT) return false;
     if (headerBytes > end - headersStart) return false;
     this.bodyStart = headersStart + headerBytes;
     this.bodyEnd = end;
-    return this.setFields(bytes, headersStart, this.bodyStart, bytes[start + 3]!);
+    return this.setFields(bytes, headersStart, this.bodyStart, first >>> 24);
   }
 }

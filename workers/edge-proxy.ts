@@ -1,3 +1,4 @@
+import { ByteRanges } from '../shared/byte-words.ts';
 import { FLAG_FIN, FRAME_ABORT, FRAME_DATA, FRAME_HEAD, FRAME_IDS } from '../shared/frame-kind.ts';
 import { FAULTS } from '../shared/fault.ts';
 import type { FaultCode } from '../shared/fault.ts';
@@ -20,6 +21,7 @@ const PAYLOAD_BYTES_MAX = FRAME_BYTES_MAX - 64;
 export class EdgeProxy {
   readonly #frames: FrameWriter;
   readonly #onDone: (exchange: Exchange) => void;
+  readonly #targets = new ByteRanges();
   #whole: Buffer | null = null;
   #wholeStatus = 0;
   #wholeType = 0;
@@ -145,7 +147,8 @@ export class EdgeProxy {
   #writeHead(at: number, status: number, contentType: number, fields: ReplyFields): number {
     const { bytes, count } = fields;
     const { target } = this.#frames;
-    const next = writeReplyHead(target, at, status, contentType, count, bytes.length);
+    const range = this.#targets.of(target);
+    const next = writeReplyHead(range, at, status, contentType, count, bytes.length);
     if (bytes.length > 0) bytes.copy(target, next);
     return next + bytes.length;
   }

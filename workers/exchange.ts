@@ -1,5 +1,5 @@
+import { ByteRange, ByteRanges, copyRange } from '../shared/byte-words.ts';
 import { ID_BYTES_MAX } from '../shared/limits.ts';
-import { copyBytes } from '../src/protocol/jsonrpc/write.ts';
 import type { Batch } from './batch.ts';
 import type { Principal } from './policy/principal.ts';
 import type { NameRoute } from './routing/name-route.ts';
@@ -69,10 +69,11 @@ export class Exchange {
   /** What follows `authenticate` for requests that carry no message; null for those that do. */
   afterAuthentication: ((exchange: Exchange) => void) | null;
 
-  idBytes: Buffer;
+  /** The JSON-RPC id token, from 0 to `idLength`. */
+  idRange: ByteRange;
   /** 0: a notification, there is no id. */
   idLength: number;
-  readonly #idKept: Buffer;
+  readonly #idKept: ByteRange;
   /** The client's progress token as written; empty if it gave none. */
   progressToken: Buffer;
   /** Level index from which log messages of this request are wanted (modern); -1: none. */
@@ -121,8 +122,8 @@ export class Exchange {
     this.hasWaitedForLists = false;
     this.isCounted = false;
     this.afterAuthentication = null;
-    this.#idKept = Buffer.alloc(ID_KEPT_BYTES);
-    this.idBytes = this.#idKept;
+    this.#idKept = new ByteRange(Buffer.alloc(ID_KEPT_BYTES));
+    this.idRange = this.#idKept;
     this.idLength = 0;
     this.progressToken = EMPTY;
     this.logLevel = -1;
@@ -144,10 +145,14 @@ export class Exchange {
   /** Keeps the JSON-RPC id token; it has to outlive the frame. At most ID_BYTES_MAX, as peek holds. */
   keepId(bytes: Buffer, start: number, end: number): void {
     const length = end - start;
-    if (length > ID_KEPT_BYTES) this.idBytes = Buffer.alloc(Math.min(length, ID_BYTES_MAX));
-    else this.idBytes = this.#idKept;
-    copyBytes(bytes, start, end, this.idBytes, 0);
     this.idLength = length;
+    if (length <= ID_KEPT_BYTES) {
+      this.idRange = this.#idKept;
+      copyRange(messages.of(bytes), start, end, this.#idKept, 0);
+    } else {
+      this.idRange = new ByteRange(Buffer.alloc(Math.min(length, ID_BYTES_MAX)));
+      bytes.copy(this.idBytes, 0, start, end);
+    }
   }
 
   /** Copies what lies in the ring, so that the exchange may outlive this turn. */
@@ -178,6 +183,10 @@ export class Exchange {
     return this.idLength === 0 ? 'null' : this.idBytes.toString('latin1', 0, this.idLength);
   }
 
+  get idBytes(): Buffer {
+    return this.idRange.bytes as Buffer;
+  }
+
   get isRequest(): boolean {
     return this.idLength > 0;
   }
@@ -200,7 +209,7 @@ export class Exchange {
     this.isCounted = false;
     this.afterAuthentication = null;
     this.isModernUpstream = false;
-    this.idBytes = this.#idKept;
+    this.idRange = this.#idKept;
     this.idLength = 0;
     this.progressToken = EMPTY;
     this.logLevel = -1;
@@ -219,3 +228,5 @@ export class Exchange {
 }
 
 const EMPTY = Buffer.alloc(0);
+/** What ids are read from. */
+const messages = new ByteRanges();

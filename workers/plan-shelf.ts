@@ -31,7 +31,9 @@ export class PlanShelf {
   }
 
   find(number: number): ShardPlan {
-    return this.#byNumber.get(number) ?? this.current;
+    const { current } = this;
+    if (current.plan.number === number) return current;
+    return this.#byNumber.get(number) ?? current;
   }
 
   /** No new exchange names a plan before this one. Those that run keep theirs by reference. */

@@ -81,6 +81,16 @@ export class RequestView implements CredentialSpans {
     return false;
   }
 
+  /** Whether the kernel found that these fields say what the message does, as it stands in `bytes`. */
+  fieldsAgree(bytes: Buffer): boolean {
+    const { open, peek } = this;
+    const { kernel } = open;
+    if (kernel === null || kernel !== peek.kernel || bytes !== this.bytes) return false;
+    const range = this.#ranges.of(bytes);
+    if (range.kernel !== kernel) return false;
+    return kernel.fieldsAgree(range.address, open.foundAddress, peek.address) !== 0;
+  }
+
   /** The three header fields that the modern era checks against the body. */
   loadMcpHeaders(): McpHeaders {
     const { open, mcpHeaders } = this;

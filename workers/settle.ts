@@ -212,7 +212,7 @@ export class Settle implements CallListener, ReplySource {
       this.#anonymousError(exchange, bytes, peek, code);
       return;
     }
-    replaceId(splice, peek, exchange.idBytes, 0, exchange.idLength);
+    splice.replaceByRange(peek.idStart, peek.idEnd, exchange.idRange, 0, exchange.idLength);
     const shown = shownCode(exchange, code);
     if (shown !== code) {
       const text = Buffer.from(String(shown), 'latin1');

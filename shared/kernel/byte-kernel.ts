@@ -21,6 +21,8 @@ export interface ByteKernel {
   plainEnd(start: number, end: number): number;
   /** See `shared/header-field.ts`. */
   readFields(base: number, start: number, end: number, count: number, out: number): number;
+  /** Whether the fields found there mirror the message of that record. */
+  fieldsAgree(base: number, found: number, record: number): number;
   /** See `src/edge/head-shape.ts`. */
   fitHead(
     shape: number,
@@ -42,7 +44,13 @@ export interface ByteKernel {
     nowMs: number,
   ): number;
   /** See `src/protocol/jsonrpc/shape-outline.ts`. */
-  fitMessage(outline: number, origin: number, start: number, end: number): number;
+  fitMessage(
+    outline: number,
+    origin: number,
+    start: number,
+    end: number,
+    record: number,
+  ): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

@@ -35,7 +35,7 @@ export class FieldBlock {
   readonly #start: number;
   readonly #buffer: Buffer;
   readonly #words: Int32Array;
-  readonly #range: ByteRange;
+  readonly range: ByteRange;
   /** By code: the last short value, and its field as it was written. */
   readonly #repeated: string[] = new Array<string>(HEADER_CODES).fill('');
   readonly #repeatedFields = new Uint8Array(HEADER_CODES * REPEATED_BYTES);
@@ -48,7 +48,7 @@ export class FieldBlock {
     const { buffer, byteOffset } = this.bytes;
     this.#buffer = Buffer.from(buffer, byteOffset, capacity);
     this.#words = new Int32Array(buffer, byteOffset, capacity >> 2);
-    this.#range = new ByteRange(this.bytes);
+    this.range = new ByteRange(this.bytes);
   }
 
   /** A new block begins. */
@@ -75,8 +75,8 @@ export class FieldBlock {
   tryWriteBytes(code: number, source: ByteRange, start: number, end: number): boolean {
     const valueAt = writeFieldStart(this.bytes, this.end, code, '', end - start);
     if (valueAt < 0) return false;
-    const after = copyRange(source, start, end, this.#range, valueAt);
-    if (visibleEnd(this.#range, valueAt, after) < after && !this.#areVisible(valueAt, after)) {
+    const after = copyRange(source, start, end, this.range, valueAt);
+    if (visibleEnd(this.range, valueAt, after) < after && !this.#areVisible(valueAt, after)) {
       return false;
     }
     this.#took(after);

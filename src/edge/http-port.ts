@@ -14,6 +14,7 @@
  *   far as onHead; the server answers it, closes, and serves nothing that follows on that connection.
  */
 
+import type { ByteRange } from '../../shared/byte-words.ts';
 import type { RequestParser } from './request-parser.ts';
 
 /** Which HTTP implementation runs under the port. */
@@ -132,7 +133,7 @@ export interface HttpExchange {
   /** The socket's peer, not what a proxy says. An IPv4 address mapped into IPv6 counts as 4. */
   peerFamily(): 4 | 6;
   /** Writes 16 bytes at `at`: the address (IPv4 in the first 4), then zeros. */
-  peerBytes(out: Uint8Array, at: number): void;
+  peerBytes(out: ByteRange, at: number): void;
   /**
    * The whole answer at once, with Content-Length. Ends the exchange.
    *

@@ -3,7 +3,7 @@
  * each of its requests. What is written within `cork` is put together in the slab and leaves at its end.
  */
 import { assert } from '../../shared/assert.ts';
-import { copyLarge } from '../../shared/byte-words.ts';
+import { ByteRange, copyLarge, copyRange } from '../../shared/byte-words.ts';
 import type { HttpExchange } from './http-port.ts';
 import { ADDRESS_BYTES, parseAddress } from './peer-address.ts';
 import { BODY_CHUNKED, BODY_NONE } from './reply-slab.ts';
@@ -37,7 +37,7 @@ export class LeanExchange implements HttpExchange {
   #isBodyless = false;
   #isCorked = false;
   #family: 0 | 4 | 6 = 0;
-  #peer: Uint8Array | null = null;
+  #peer: ByteRange | null = null;
 
   constructor(wire: LeanWire) {
     this.#wire = wire;
@@ -58,10 +58,9 @@ export class LeanExchange implements HttpExchange {
     return this.#family === 6 ? 6 : 4;
   }
 
-  peerBytes(out: Uint8Array, at: number): void {
+  peerBytes(out: ByteRange, at: number): void {
     if (this.#peer === null) this.#readPeer();
-    const peer = this.#peer!;
-    for (let index = 0; index < ADDRESS_BYTES; index += 1) out[at + index] = peer[index]!;
+    copyRange(this.#peer!, 0, ADDRESS_BYTES, out, at);
   }
 
   reply(
@@ -175,6 +174,6 @@ export class LeanExchange implements HttpExchange {
     const zone = text.indexOf('%');
     const peer = new Uint8Array(ADDRESS_BYTES);
     this.#family = parseAddress(text, 0, zone < 0 ? text.length : zone, peer, 0);
-    this.#peer = peer;
+    this.#peer = new ByteRange(peer);
   }
 }

@@ -1,4 +1,5 @@
 /** One request on node:http and its answer. Made per request: this is the fallback, kept simple. */
+import type { ByteRange } from '../../shared/byte-words.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { assert } from '../../shared/assert.ts';
 import { isFieldSafe } from './framing-rules.ts';
@@ -73,8 +74,8 @@ export class NodeExchange implements HttpExchange {
     return this.#family;
   }
 
-  peerBytes(out: Uint8Array, at: number): void {
-    out.set(this.#peer, at);
+  peerBytes(out: ByteRange, at: number): void {
+    out.bytes.set(this.#peer, at);
   }
 
   reply(

@@ -25,7 +25,7 @@ import {
   headerCode,
 } from '../../shared/header-code.ts';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
-import { ByteWords } from '../../shared/byte-words.ts';
+import { ByteRange, ByteWords } from '../../shared/byte-words.ts';
 import {
   OPEN_FAMILY_OFFSET,
   OPEN_HEAD_BYTES,
@@ -81,7 +81,7 @@ export class RequestHead {
   #lastHostBytes = new ByteWords(NO_ADDRESS);
   #lastHost = '';
   readonly #open = new OpenHead();
-  readonly #peer = new Uint8Array(ADDRESS_BYTES);
+  readonly #peer = new ByteRange(new Uint8Array(ADDRESS_BYTES));
 
   constructor() {
     const { bytes } = this.#block;
@@ -197,13 +197,14 @@ export class RequestHead {
     if (trustedProxies.length === 0) {
       open.peerFamily = family;
       this.bytes[OPEN_FAMILY_OFFSET] = family;
-      exchange.peerBytes(this.bytes, OPEN_PEER_OFFSET);
+      exchange.peerBytes(this.#block.range, OPEN_PEER_OFFSET);
       return;
     }
+    const peer = this.#peer.bytes;
     exchange.peerBytes(this.#peer, 0);
-    open.peerFamily = resolveClient(trustedProxies, this.forwardedFor, family, this.#peer, 0);
+    open.peerFamily = resolveClient(trustedProxies, this.forwardedFor, family, peer, 0);
     this.bytes[OPEN_FAMILY_OFFSET] = open.peerFamily;
-    this.bytes.set(this.#peer, OPEN_PEER_OFFSET);
+    this.bytes.set(peer, OPEN_PEER_OFFSET);
   }
 
   #addKnown(code: number, value: string): void {

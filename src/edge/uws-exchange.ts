@@ -13,6 +13,7 @@
  *
  * Never close a connection within onData: the chunk parser goes on with the freed handler.
  */
+import type { ByteRange } from '../../shared/byte-words.ts';
 import { assert } from '../../shared/assert.ts';
 import { isFieldSafe } from './framing-rules.ts';
 import type { HttpExchange, HttpListener } from './http-port.ts';
@@ -148,8 +149,8 @@ export class UwsExchange implements HttpExchange {
     return addressFamily(this.#peerAddress());
   }
 
-  peerBytes(out: Uint8Array, at: number): void {
-    writeAddress(this.#peerAddress(), out, at);
+  peerBytes(out: ByteRange, at: number): void {
+    writeAddress(this.#peerAddress(), out.bytes, at);
   }
 
   #peerAddress(): Uint8Array {

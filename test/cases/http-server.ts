@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ByteRange } from '../../shared/byte-words.ts';
 import { createHttpServer } from '../../src/edge/http-server.ts';
 import type {
   HttpImplementation,
@@ -237,7 +238,7 @@ export function describeHttpServer(implementation: HttpImplementation): void {
 
     it('tells the address of its peer', async () => {
       const socket = await bench.connect();
-      const bytes = new Uint8Array(20).fill(7);
+      const bytes = new ByteRange(new Uint8Array(20).fill(7));
       bench.listener.onComplete = ({ exchange }) => {
         expect(exchange.peerFamily()).toBe(4);
         exchange.peerBytes(bytes, 2);
@@ -245,7 +246,7 @@ export function describeHttpServer(implementation: HttpImplementation): void {
       };
       await socket.send(get('/'));
       await socket.answers();
-      expect([...bytes]).toEqual([7, 7, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 7]);
+      expect([...bytes.bytes]).toEqual([7, 7, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 7]);
     });
   });
 

@@ -1,5 +1,6 @@
 /** Frames from one ring to clients, with sockets as full as the test says. */
 import { describe, expect, it } from 'vitest';
+import { ByteRange } from '../../shared/byte-words.ts';
 import { CounterBlock } from '../../shared/counter-cell.ts';
 import { Doorbell } from '../../shared/doorbell.ts';
 import { ExchangeCells } from '../../shared/exchange-cell.ts';
@@ -55,7 +56,7 @@ class Bench {
 
   head(contentType: number, flags = 0): void {
     const payload = new Uint8Array(8);
-    writeReplyHead(payload, 0, 200, contentType, 0, 0);
+    writeReplyHead(new ByteRange(payload), 0, 200, contentType, 0, 0);
     this.frame(FRAME_HEAD, flags, 0, payload);
   }
 
@@ -191,7 +192,7 @@ describe('an exchange', () => {
   it('ends with the answer in one frame', () => {
     const bench = new Bench();
     const payload = new Uint8Array([...new Uint8Array(8), ...new TextEncoder().encode('{}')]);
-    writeReplyHead(payload, 0, 200, REPLY_JSON, 0, 0);
+    writeReplyHead(new ByteRange(payload), 0, 200, REPLY_JSON, 0, 0);
     bench.frame(FRAME_HEAD, FLAG_FIN, 2, payload);
     expect(bench.http).toMatchObject({ status: 200, text: '{}', isOpen: false });
     expect(bench.proxy.openCount).toBe(0);

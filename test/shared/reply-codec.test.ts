@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ByteRange } from '../../shared/byte-words.ts';
 import {
   HEADER_OTHER,
   HEADER_RETRY_AFTER,
@@ -24,7 +25,7 @@ describe('reply codec', () => {
         (at, status, contentType, values, body) => {
           const block = values.reduce((sum, value) => sum + 4 + value.length, 0);
           const bytes = new Uint8Array(at + 8 + block + body.length + 3);
-          let cursor = writeReplyHead(bytes, at, status, contentType, values.length, block);
+          let cursor = writeReplyHead(new ByteRange(bytes), at, status, contentType, values.length, block);
           for (const value of values) {
             cursor = writeHeaderLatin1(bytes, cursor, HEADER_WWW_AUTHENTICATE, null, value);
           }
@@ -60,7 +61,7 @@ describe('reply codec', () => {
     const view = new ReplyView();
     const reset = (status: number, contentType: number, block: number, end: number) => {
       const bytes = new Uint8Array(20);
-      writeReplyHead(bytes, 0, status, contentType, 0, block);
+      writeReplyHead(new ByteRange(bytes), 0, status, contentType, 0, block);
       return view.reset(bytes, 0, end);
     };
     expect(reset(200, REPLY_JSON, 0, 8)).toBe(true);
@@ -76,7 +77,7 @@ describe('reply codec', () => {
   it('gives names to fields that have no code of their own', () => {
     const bytes = new Uint8Array(64);
     const end = writeHeaderLatin1(bytes, 8, HEADER_OTHER, 'x-trace', 'abc');
-    writeReplyHead(bytes, 0, 200, REPLY_JSON, 1, end - 8);
+    writeReplyHead(new ByteRange(bytes), 0, 200, REPLY_JSON, 1, end - 8);
     const view = new ReplyView();
     expect(view.reset(bytes, 0, end)).toBe(true);
     view.nextHeader(view.headersStart);

@@ -77,6 +77,8 @@ export class PlanLimits {
   readonly #plan: Plan;
   readonly #common: readonly CompiledLimit[];
   readonly #own = new Map<PlanRateLimit, CompiledLimit>();
+  /** One object for all calls that the same limits apply to: who works on it sees that it did before. */
+  readonly #shared: AppliedLimits[] = [];
   readonly #exposedName: (route: NameRoute) => string;
   /** For calls that go to no route. */
   readonly routeless: LimitsByMethod;
@@ -129,7 +131,17 @@ export class PlanLimits {
     if (chosen.length === 0) return NO_LIMITS;
     if (chosen.length > LIMITS_PER_CALL_MAX) throw new Error('rate limits: too many for one call');
     chosen.sort((a, b) => WIDTH[a.limit.per] - WIDTH[b.limit.per]);
-    return { rules: chosen.map(({ rule }) => rule), limits: chosen.map(({ limit }) => limit) };
+    const known = this.#shared.find(
+      ({ rules }) =>
+        rules.length === chosen.length && rules.every((rule, index) => rule === chosen[index]!.rule),
+    );
+    if (known !== undefined) return known;
+    const applied = {
+      rules: chosen.map(({ rule }) => rule),
+      limits: chosen.map(({ limit }) => limit),
+    };
+    this.#shared.push(applied);
+    return applied;
   }
 
   #isFor(compiled: CompiledLimit, route: NameRoute | null): boolean {

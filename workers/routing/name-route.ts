@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ByteRange } from '../../shared/byte-words.ts';
 import type { RateLimitTool } from '../../shared/rate-limit-table.ts';
 import type { PlanUpstream } from '../../src/config/plan.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
@@ -28,7 +29,7 @@ export class NameRoute {
   /** The upstream's own name as the inside of a JSON string; null where it is the exposed one. */
   readonly ownBytes: Buffer | null;
   /** `Mcp-Name` for a modern upstream: always made from what is sent, never passed on. */
-  readonly nameLine: Buffer;
+  readonly nameLine: ByteRange;
   /** Row of the metric table; -1 until the first call. */
   metricSlot: number;
   /** The row is the name's own, or it will never have one. */
@@ -57,7 +58,7 @@ export class NameRoute {
     this.exposed = exposed;
     this.own = own;
     this.ownBytes = own === exposed ? null : Buffer.from(JSON.stringify(own).slice(1, -1));
-    this.nameLine = Buffer.from(`Mcp-Name: ${encodeMirrored(own)}\r\n`, 'latin1');
+    this.nameLine = new ByteRange(Buffer.from(`Mcp-Name: ${encodeMirrored(own)}\r\n`, 'latin1'));
     this.metricSlot = -1;
     this.isMetricKnown = false;
     // No upstream name holds U+0000, so no two pairs are one text.

@@ -3,7 +3,11 @@ import type { CounterBlock } from '../../shared/counter-cell.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { FAULTS } from '../../shared/fault.ts';
 import { HEADER_MCP_SESSION_ID } from '../../shared/header-code.ts';
-import { classify as classifyMessage } from '../../src/protocol/eras/classify.ts';
+import {
+  classify as classifyMessage,
+  classifyMirrored,
+  isNamedClaim,
+} from '../../src/protocol/eras/classify.ts';
 import { ERA_MODERN, REVISION_2025_03_26, logLevelFromBytes } from '../../src/protocol/eras/era.ts';
 import {
   KIND_BATCH,
@@ -44,8 +48,11 @@ export class Classify implements Stage {
   handle(exchange: Exchange): Verdict {
     const { view, replier } = this.#parts;
     const { peek: record, classification } = view;
-    const headers = view.loadMcpHeaders();
-    const isFine = classifyMessage(exchange.bytes, record, headers, classification);
+    const { bytes } = exchange;
+    const isFine =
+      isNamedClaim(record) && view.fieldsAgree(bytes)
+        ? classifyMirrored(bytes, record, classification)
+        : classifyMessage(bytes, record, view.loadMcpHeaders(), classification);
     exchange.era = classification.era;
     if (!isFine && classification.fault !== null) {
       const { fault, detail, data } = classification;

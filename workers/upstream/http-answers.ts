@@ -1,3 +1,4 @@
+import { ByteRanges } from '../../shared/byte-words.ts';
 import type { FaultCode } from '../../shared/fault.ts';
 import { COUNTERS, RETRY_CONNECTION_LOST } from '../../shared/counter-catalogue.ts';
 import {
@@ -14,12 +15,13 @@ import {
   CONNECT_TIMEOUT,
   MAYBE,
   NOT_SENT,
+  PIECE_BYTES_MAX,
   TIMEOUT,
   failureName,
 } from '../../src/transport/http/http-client.ts';
 import type { HttpExecuted, HttpFailureKind } from '../../src/transport/http/http-client.ts';
 import type { ShardContext } from '../shard-context.ts';
-import { isCallId } from './call-id.ts';
+import { isCallToken } from './call-id.ts';
 import { GIVEN_UP_BY_CLIENT } from './call.ts';
 import { cancelledText } from './cancelled.ts';
 import type { HttpUpstreamCall } from './http-call.ts';
@@ -33,6 +35,7 @@ export class HttpAnswers {
   readonly #shard: ShardContext;
   readonly #sessions: HttpSessions;
   readonly #reader = new MessageReader(true);
+  readonly #ranges = new ByteRanges(PIECE_BYTES_MAX);
 
   constructor(upstream: HttpUpstream, shard: ShardContext, sessions: HttpSessions) {
     this.#upstream = upstream;
@@ -129,7 +132,8 @@ export class HttpAnswers {
       listener.onServerRequest(call, bytes, start, end, peek);
       return;
     }
-    const isOurs = peek.idStart >= 0 && isCallId(call.idToken, bytes, peek.idStart, peek.idEnd);
+    const { idStart, idEnd } = peek;
+    const isOurs = idStart >= 0 && isCallToken(call.token, this.#ranges.of(bytes), idStart, idEnd);
     // An error that could not name the request comes alone, as the only thing in its answer.
     const isAnonymous = peek.kind === KIND_ERROR && peek.idStart < 0;
     if (!isOurs && !isAnonymous) {

@@ -17,9 +17,10 @@ import type {
 } from '../../src/transport/http/http-client.ts';
 import { STREAM_DONE, STREAM_FAILED } from '../../src/protocol/jsonrpc/response-stream.ts';
 import type { ByteSink, ResponseStream } from '../../src/protocol/jsonrpc/response-stream.ts';
+import { ByteRange } from '../../shared/byte-words.ts';
+import { newCallToken } from './call-id.ts';
 import type { CallListener } from './call.ts';
 import { UpstreamCall } from './call.ts';
-import { FilledPart } from './filled-part.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import type { HttpUpstreamSession } from './http-session.ts';
 import { takeBuffer } from '../../src/transport/kernel-buffer.ts';
@@ -42,13 +43,16 @@ export class HttpUpstreamCall
   implements HttpResponseListener, EventStreamListener, ByteSink
 {
   readonly #upstream: HttpUpstream;
+  /** Of `idToken`. */
+  readonly token: ByteRange = newCallToken();
   /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
   request: Buffer = EMPTY;
+  /** Of `request`, once room in it was reserved. */
+  range: ByteRange = NO_RANGE;
   /** What `request` begins with, if its writer left a note of that; null: anything. */
   headBlock: Buffer | null = null;
   bodyAt = 0;
   requestEnd = 0;
-  readonly #filled = new FilledPart();
   /** Comes back to its upstream for another client's call once its answer has ended. */
   isPooled = false;
   upSession: HttpUpstreamSession | null = null;
@@ -81,17 +85,17 @@ export class HttpUpstreamCall
   constructor(upstream: HttpUpstream) {
     super();
     this.#upstream = upstream;
+    this.idToken = this.token.bytes as Buffer;
   }
 
   /** Sends the request (again). False: no room. */
   send(): boolean {
     this.#resume = null;
     this.#expectAnswer();
-    const filled = this.#filled.of(this.request, this.requestEnd);
     this.#handle = this.#upstream.client.send(
-      filled,
+      this.request,
       0,
-      filled.length,
+      this.requestEnd,
       this,
       0,
       this.isResendable,
@@ -162,13 +166,15 @@ export class HttpUpstreamCall
       this.#upstream.release(this);
   }
 
-  /** A buffer of at least so many bytes for the request; the one of the last use where it is enough. */
-  reserve(bytes: number): Buffer {
-    if (this.request.length >= bytes) return this.request;
-    this.headBlock = null;
-    const isSmall = bytes <= REQUEST_BYTES_MIN;
-    this.request = isSmall ? takeBuffer(REQUEST_BYTES_MIN) : Buffer.allocUnsafeSlow(bytes);
-    return this.request;
+  /** Makes `request` a buffer of at least so many bytes, if it is none, and `range` that of it. */
+  reserve(bytes: number): ByteRange {
+    if (this.request.length < bytes) {
+      this.headBlock = null;
+      const isSmall = bytes <= REQUEST_BYTES_MIN;
+      this.request = isSmall ? takeBuffer(REQUEST_BYTES_MIN) : Buffer.allocUnsafeSlow(bytes);
+    }
+    if (this.range.bytes !== this.request) this.range = new ByteRange(this.request);
+    return this.range;
   }
 
   /** Ready for another client's call. A large buffer is let go. */
@@ -184,8 +190,8 @@ export class HttpUpstreamCall
     this.#heldBytes = 0;
     if (this.request.length > REQUEST_BYTES_KEPT) {
       this.request = EMPTY;
+      this.range = NO_RANGE;
       this.headBlock = null;
-      this.#filled.of(EMPTY, 0);
     }
   }
 
@@ -391,3 +397,4 @@ export class HttpUpstreamCall
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_RANGE = new ByteRange(EMPTY);

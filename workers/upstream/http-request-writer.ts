@@ -1,4 +1,4 @@
-import { ByteRange } from '../../shared/byte-words.ts';
+import { ByteRange, copyText } from '../../shared/byte-words.ts';
 import { copyAll } from '../../src/protocol/jsonrpc/write.ts';
 import { METHODS } from '../../src/protocol/methods.ts';
 import { encodeMirrored } from '../../src/protocol/eras/mcp-headers.ts';
@@ -13,6 +13,7 @@ const LF = 0x0a;
 const BREAK_BYTES = 4;
 const MODERN_VERSION = 'MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: ';
 const NO_LINES = Buffer.alloc(0);
+const NO_LINE = new ByteRange(NO_LINES);
 
 const LENGTH_DIGITS_MAX = 10;
 
@@ -28,8 +29,6 @@ export class HttpRequestWriter {
   /** `#post` up to the length, without and with the lines of a modern method. */
   readonly #postBlock: Buffer;
   readonly #modernBlocks: (Buffer | undefined)[] = [];
-  /** Of the calls' buffers, which serve many calls each. */
-  readonly #ranges = new WeakMap<Buffer, ByteRange>();
 
   constructor(post: Buffer, get: Buffer, remove: Buffer) {
     this.#post = post;
@@ -41,22 +40,22 @@ export class HttpRequestWriter {
   /** A client's call: head and body go straight into the call's own buffer. */
   call(call: HttpUpstreamCall, session: HttpUpstreamSession | null, outgoing: Outgoing): void {
     outgoing.idToken = call.idToken;
+    outgoing.idRange = call.token;
     const bodyBytes = outgoing.prepare();
     const { credential, nameLine, paramLines } = outgoing;
     // `Mcp-Name` and `Mcp-Param-*` are those of what is being sent, never those of the client.
     const at =
       session !== null
-        ? this.#head(call, this.#postBlock, session.head, credential, NO_LINES, bodyBytes)
+        ? this.#head(call, this.#postBlock, NO_LINE, session.head, credential, bodyBytes)
         : this.#head(
             call,
             this.#modernBlock(outgoing.methodId),
-            credential,
             nameLine,
+            credential,
             paramLines,
             bodyBytes,
           );
-    const { request } = call;
-    call.requestEnd = outgoing.writePrepared(request, at, this.#rangeOf(request));
+    call.requestEnd = outgoing.writePrepared(call.range, at);
   }
 
   /** A message of our own; `head` holds further header lines. */
@@ -123,15 +122,6 @@ export class HttpRequestWriter {
     return block;
   }
 
-  #rangeOf(request: Buffer): ByteRange {
-    let range = this.#ranges.get(request);
-    if (range === undefined) {
-      range = new ByteRange(request);
-      this.#ranges.set(request, range);
-    }
-    return range;
-  }
-
   #assemble(
     call: HttpUpstreamCall,
     first: Buffer,
@@ -140,7 +130,8 @@ export class HttpRequestWriter {
     body: Buffer,
     bodyBytes: number,
   ): void {
-    const at = this.#head(call, this.#postBlock, first, second, third, bodyBytes);
+    const head = Buffer.concat([first, second, third]);
+    const at = this.#head(call, this.#postBlock, NO_LINE, head, NO_LINES, bodyBytes);
     call.requestEnd = at + body.copy(call.request, at, 0, bodyBytes);
   }
 
@@ -148,13 +139,15 @@ export class HttpRequestWriter {
   #head(
     call: HttpUpstreamCall,
     block: Buffer,
-    first: Buffer,
+    nameLine: ByteRange,
     second: Buffer,
     third: Buffer,
     bodyBytes: number,
   ): number {
-    const headBytes = block.length + first.length + second.length + third.length;
-    const out = call.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
+    const nameBytes = nameLine.bytes.length;
+    const headBytes = block.length + nameBytes + second.length + third.length;
+    const range = call.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
+    const out = call.request;
     // The buffer of a pooled call begins with the same block, mostly.
     if (call.headBlock !== block) {
       out.set(block, 0);
@@ -162,9 +155,9 @@ export class HttpRequestWriter {
     }
     let at = writeDigits(out, block.length, bodyBytes);
     at = endLine(out, at);
-    at = append(out, at, first);
-    at = append(out, at, second);
-    at = append(out, at, third);
+    at = copyText(nameLine, 0, nameBytes, range, at);
+    at = copyAll(second, out, at);
+    at = copyAll(third, out, at);
     at = endLine(out, at);
     call.bodyAt = at;
     return at;
@@ -177,11 +170,16 @@ function endLine(out: Buffer, at: number): number {
   return at + 2;
 }
 
-function append(out: Buffer, at: number, lines: Buffer): number {
-  return copyAll(lines, out, at);
-}
-
 function writeDigits(out: Buffer, at: number, value: number): number {
+  // Most messages have three, which need no loop.
+  if (value >= 100 && value < 1000) {
+    const tens = (value / 10) | 0;
+    const hundreds = (tens / 10) | 0;
+    out[at] = 48 + hundreds;
+    out[at + 1] = 48 + tens - hundreds * 10;
+    out[at + 2] = 48 + value - tens * 10;
+    return at + 3;
+  }
   let digits = 1;
   for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits += 1;
   let rest = value;

@@ -16,7 +16,6 @@ import type { CredentialFault } from '../policy/upstream-credentials.ts';
 import type { Exchange } from '../exchange.ts';
 import type { Session } from '../session/session.ts';
 import type { ShardContext } from '../shard-context.ts';
-import { CALL_ID_DIGITS } from './call-id.ts';
 import type { CallListener, UpstreamCall } from './call.ts';
 import type { UpstreamDescription } from './description.ts';
 import { HttpAnswers } from './http-answers.ts';
@@ -168,8 +167,7 @@ export class HttpUpstream extends Upstream {
     isLasting = false,
   ): HttpUpstreamCall | null {
     const call = new HttpUpstreamCall(this);
-    call.idToken = Buffer.alloc(16);
-    this.shard.callIds.next(call.idToken);
+    this.shard.callIds.nextInto(call.token);
     call.methodId = methodId;
     call.upSession = session;
     call.isResendable = methodId !== METHOD_INITIALIZE;
@@ -302,7 +300,6 @@ export class HttpUpstream extends Upstream {
 
   #newPooled(): HttpUpstreamCall {
     const call = new HttpUpstreamCall(this);
-    call.idToken = Buffer.allocUnsafeSlow(CALL_ID_DIGITS);
     call.isPooled = true;
     return call;
   }
@@ -338,7 +335,7 @@ export class HttpUpstream extends Upstream {
     listener: CallListener,
   ): UpstreamCall | null {
     const call = this.#pool.pop() ?? this.#newPooled();
-    this.shard.callIds.next(call.idToken);
+    this.shard.callIds.nextInto(call.token);
     call.exchange = outgoing.exchange;
     call.session = outgoing.exchange?.session ?? null;
     call.methodId = outgoing.methodId;

@@ -1,4 +1,4 @@
-import type { ByteRange } from '../../shared/byte-words.ts';
+import { ByteRange } from '../../shared/byte-words.ts';
 import { ERA_LEGACY, ERA_MODERN } from '../../src/protocol/eras/era.ts';
 import {
   addEnvelope,
@@ -23,11 +23,13 @@ export class Outgoing {
   exchange: Exchange | null = null;
   methodId = 0;
   idToken: Buffer = EMPTY;
+  /** Of `idToken`, where it serves many calls. */
+  idRange: ByteRange | null = null;
   timeoutMs = 0;
   /** May be sent twice: lists, reads, prompts (never `tools/call`). */
   isResendable = false;
   /** `Mcp-Name: …` CR LF, empty for methods without. */
-  nameLine: Buffer = EMPTY;
+  nameLine: ByteRange = NO_LINE;
   /** `Mcp-Param-…` lines. */
   paramLines: Buffer = EMPTY;
   /** A whole Authorization (or other) header line of the gateway's own, or empty. */
@@ -48,9 +50,10 @@ export class Outgoing {
     this.exchange = exchange;
     this.methodId = peek.methodId;
     this.isResendable = METHODS[peek.methodId]?.isIdempotent ?? false;
-    this.nameLine = route === null ? EMPTY : route.nameLine;
+    this.nameLine = route === null ? NO_LINE : route.nameLine;
     this.paramLines = EMPTY;
     this.credential = EMPTY;
+    this.idRange = null;
     this.envelope = null;
     this.#set(exchange.bytes, exchange.messageStart, exchange.messageEnd, peek);
     this.#ownName = route?.ownBytes ?? null;
@@ -62,6 +65,7 @@ export class Outgoing {
     this.exchange = null;
     this.methodId = peek.methodId;
     this.idToken = idToken;
+    this.idRange = null;
     this.envelope = null;
     this.#set(bytes, start, end, peek);
     this.#ownName = null;
@@ -82,7 +86,9 @@ export class Outgoing {
     const peek = this.#peek;
     splice.reset();
     if (peek === null) return 0;
-    replaceId(splice, peek, this.idToken, 0, this.idToken.length);
+    const { idToken, idRange } = this;
+    if (idRange === null) replaceId(splice, peek, idToken, 0, idToken.length);
+    else splice.replaceByRange(peek.idStart, peek.idEnd, idRange, 0, idToken.length);
     replaceMetaProgressToken(splice, peek, this.idToken);
     if (this.#ownName !== null) replaceName(splice, peek, this.#ownName);
     if (this.#cutsEnvelope) cutEnvelope(splice, this.#bytes, peek);
@@ -90,15 +96,15 @@ export class Outgoing {
     return splice.size(this.#start, this.#end);
   }
 
-  /** Writes what `prepare` has measured; returns the index after it. `to` is the range of all of `out`. */
-  writePrepared(out: Buffer, at: number, to?: ByteRange): number {
-    return this.#splice.write(this.#bytes, this.#start, this.#end, out, at, to);
+  /** Writes what `prepare` has measured; returns the index after it. */
+  writePrepared(out: ByteRange, at: number): number {
+    return this.#splice.write(this.#bytes, this.#start, this.#end, out.bytes, at, out);
   }
 
   /** Writes the message; returns the index after it. */
   write(out: Buffer, at: number): number {
     this.prepare();
-    return this.writePrepared(out, at);
+    return this.#splice.write(this.#bytes, this.#start, this.#end, out, at);
   }
 
   /** The same as one line, for wires that are read by lines. */
@@ -119,3 +125,4 @@ export class Outgoing {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_LINE = new ByteRange(EMPTY);

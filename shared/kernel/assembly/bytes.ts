@@ -14,7 +14,14 @@ const DELETE: i8 = 0x7f;
 export function copy(from: usize, to: usize, length: i32): void {
   if (length >= 16) {
     const last = length - 16;
-    for (let at = 0; at < last; at += 16) v128.store(to + at, v128.load(from + at));
+    let at = 0;
+    for (; at + 48 < last; at += 64) {
+      v128.store(to + at, v128.load(from + at));
+      v128.store(to + at, v128.load(from + at, 16), 16);
+      v128.store(to + at, v128.load(from + at, 32), 32);
+      v128.store(to + at, v128.load(from + at, 48), 48);
+    }
+    for (; at < last; at += 16) v128.store(to + at, v128.load(from + at));
     // The last sixteen once more, with what there is before them.
     v128.store(to + last, v128.load(from + last));
   } else if (length >= 8) {
@@ -31,7 +38,15 @@ export function equal(one: usize, other: usize, length: i32): i32 {
   if (length >= 16) {
     const last = length - 16;
     let odd = v128.xor(v128.load(one + last), v128.load(other + last));
-    for (let at = 0; at < last; at += 16) {
+    let at = 0;
+    for (; at + 48 < last; at += 64) {
+      const first = v128.xor(v128.load(one + at), v128.load(other + at));
+      const second = v128.xor(v128.load(one + at, 16), v128.load(other + at, 16));
+      const third = v128.xor(v128.load(one + at, 32), v128.load(other + at, 32));
+      const fourth = v128.xor(v128.load(one + at, 48), v128.load(other + at, 48));
+      odd = v128.or(odd, v128.or(v128.or(first, second), v128.or(third, fourth)));
+    }
+    for (; at < last; at += 16) {
       odd = v128.or(odd, v128.xor(v128.load(one + at), v128.load(other + at)));
     }
     return v128.any_true(odd) ? 0 : 1;

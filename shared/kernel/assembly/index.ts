@@ -1,6 +1,6 @@
 /** What the kernel exports. One module for all of it: a call from one part into another costs nothing. */
 export { copy, equal, plainEnd, visibleEnd } from './bytes';
-export { readFields } from './fields';
+export { fieldsAgree, readFields } from './fields';
 export { fitHead } from './heads';
 export { takeLimits } from './limits';
 export { fitMessage } from './shapes';

@@ -1,29 +1,38 @@
 /**
- * Whether a message has the shape of an earlier one: literals are compared, slots scanned, in one call.
+ * Whether a message has the shape of an earlier one: literals are compared, slots scanned, and the record
+ * of what lies where filled in, in one call.
  * The rules are those of `src/protocol/jsonrpc/message-shape.ts` and `token.ts`, which stay the only
  * judges: what this file is not sure of, for better or worse, it gives back as ASKS, and they read the
  * message from its beginning. So it knows only what is common, and says no to nothing but literals.
  *
  * The shape comes as an outline, words of four bytes (`src/protocol/jsonrpc/shape-outline.ts`):
  *
- *      0        4       8       76
- *      ├ origin ┼ slots ┼ moved ┼ segments: start │ length │ kind │ bytes at most ┤
- *                         × 17    × (slots + 1)
+ *      0        4       8        12             16      84
+ *      ├ origin ┼ slots ┼ fields ┼ record bytes ┼ moved ┼ segments: start │ length │ kind │ bytes at most ┤
+ *                                                 × 17    × (slots + 1)
+ *      340                                    484
+ *      ├ entries: place in the record │ segment ┼ template …
+ *        × fields
  *
  * A segment is a literal and the slot after it; the last one has no slot. `origin` is the address from
- * which its message counted `start`. `moved` is written: by how much each literal stands elsewhere.
+ * which its message counted `start`. `moved` is written: by how much each literal stands elsewhere. The
+ * record of a message that fits is the template with each place of an entry moved as its segment is.
  */
-import { equal, plainEnd } from './bytes';
+import { copy, equal, plainEnd } from './bytes';
 
 const ORIGIN: usize = 0;
 const SLOTS: usize = 4;
-const MOVED: usize = 8;
-const SEGMENTS: usize = 76;
+const FIELDS: usize = 8;
+const RECORD_BYTES: usize = 12;
+const MOVED: usize = 16;
+const SEGMENTS: usize = 84;
 const SEGMENT_BYTES: usize = 16;
 const START: usize = 0;
 const LENGTH: usize = 4;
 const KIND: usize = 8;
 const BYTES_MAX: usize = 12;
+const ENTRIES: usize = 340;
+const TEMPLATE: usize = 484;
 
 const FITS: i32 = 1;
 const DIFFERS: i32 = 0;
@@ -57,8 +66,17 @@ const DEPTH_MAX: i32 = 32;
 /** What the scans below give back for ASKS: nothing ends at address 0. */
 const UNSURE: usize = 0;
 
-/** @param origin address from which the message counts its places; `start` and `end` are addresses */
-export function fitMessage(outline: usize, origin: usize, start: usize, end: usize): i32 {
+/**
+ * @param origin address from which the message counts its places; `start` and `end` are addresses
+ * @param record written if the message fits, and only then
+ */
+export function fitMessage(
+  outline: usize,
+  origin: usize,
+  start: usize,
+  end: usize,
+  record: usize,
+): i32 {
   const learned = load<usize>(outline, ORIGIN);
   const count = load<i32>(outline, SLOTS);
   const last = outline + SEGMENTS + usize(count) * SEGMENT_BYTES;
@@ -84,7 +102,19 @@ export function fitMessage(outline: usize, origin: usize, start: usize, end: usi
   }
   if (at != tail) return miss;
   store<i32>(moved, i32(at - origin) - load<i32>(last, START));
+  fillRecord(outline, record);
   return FITS;
+}
+
+function fillRecord(outline: usize, record: usize): void {
+  copy(outline + TEMPLATE, record, load<i32>(outline, RECORD_BYTES));
+  const moved = outline + MOVED;
+  let entry = outline + ENTRIES;
+  const end = entry + (load<usize>(outline, FIELDS) << 2);
+  for (; entry < end; entry += 4) {
+    const place = record + load<u16>(entry);
+    store<i32>(place, load<i32>(place) + load<i32>(moved + load<u16>(entry, 2)));
+  }
 }
 
 function slotEnd(kind: i32, at: usize, end: usize, bytesMax: usize): usize {

@@ -206,12 +206,36 @@ function classifyModern(
   if (headers.methodStart < 0) {
     return failMismatch(out, '(missing)', 'the required Mcp-Method header is absent');
   }
-  const method = METHODS[peek.methodId]!;
-  if (!checkNameField(bytes, peek, headers, method.target, out)) return false;
-  if ((method.revisions & IN_2026_07_28) === 0 || (method.senders & FROM_CLIENT) === 0) {
+  const { target } = METHODS[peek.methodId]!;
+  return checkNameField(bytes, peek, headers, target, out) && checkMethod(peek, out);
+}
+
+/** A client may call it in the revision, and says what for. */
+function checkMethod(peek: Peek, out: Classification): boolean {
+  const { revisions, senders, target } = METHODS[peek.methodId]!;
+  if ((revisions & IN_2026_07_28) === 0 || (senders & FROM_CLIENT) === 0) {
     return out.fail('METHOD_NOT_FOUND');
   }
-  return hasTarget(peek, method.target) || failTarget(method.target, out);
+  return hasTarget(peek, target) || failTarget(target, out);
+}
+
+/** Whether it is a request with a claim whose name has to stand in a header field. */
+export function isNamedClaim(peek: Peek): boolean {
+  return (
+    peek.kind === KIND_REQUEST &&
+    peek.metaVersionKey >= 0 &&
+    peek.methodId !== METHOD_INITIALIZE &&
+    METHODS[peek.methodId]!.target === TARGET_NAME
+  );
+}
+
+/** As `classify`, for a named claim of which version, method and name fields are known to say the same. */
+export function classifyMirrored(bytes: Uint8Array, peek: Peek, out: Classification): boolean {
+  out.reset();
+  out.era = ERA_MODERN;
+  const issue = checkEnvelope(bytes, peek);
+  if (issue !== ENVELOPE_OK) return failIssue(issue, out);
+  return checkRevision(bytes, peek, out) && checkMethod(peek, out);
 }
 
 /** Header rules for posted notifications are not defined; as the SDK, what is there must agree. */

@@ -21,8 +21,8 @@ import { asciiBytes, equalsAt } from './key-set.ts';
 import { LEVEL_DEPTH, LEVEL_PARAMS, LEVEL_RESULT, MEMBERS } from './member.ts';
 import { MemberCursor } from './member-cursor.ts';
 import { NAME_BYTES_MAX, URI_BYTES_MAX } from './peek-params.ts';
-import { KIND_REQUEST, KIND_RESPONSE, Peek } from './peek-record.ts';
-import { FilledRequest, FilledResponse, SEGMENTS_MAX, type FilledFields } from './shape-fields.ts';
+import { KIND_REQUEST, KIND_RESPONSE, Peek, PEEK_FIELDS } from './peek-record.ts';
+import { FilledFields, SEGMENTS_MAX } from './shape-fields.ts';
 import {
   OUTLINE_ASKS,
   OUTLINE_BYTES,
@@ -131,9 +131,8 @@ export class MessageShape {
     const source = new ByteRange(bytes);
     const textAt = placeAt + OUTLINE_BYTES;
     copyRange(source, start, end, place, textAt);
-    const fields = isRequest
-      ? new FilledRequest(record, starts, ends)
-      : new FilledResponse(record, starts, ends);
+    const fields = new FilledFields(record, starts, ends);
+    if (!fields.isWhole) return null;
     const kinds = Uint8Array.from(slots, (slot) => slot.kind);
     const origin = textAt - start;
     const outline = ShapeOutline.of(place, placeAt, {
@@ -141,9 +140,10 @@ export class MessageShape {
       starts,
       lengths,
       slots: slots.map(outlined),
+      fields,
     });
     const shape = new MessageShape(place, origin, kinds, starts, lengths, fields, outline);
-    return fields.isWhole && shape.#describes(source, start, end, record) ? shape : null;
+    return shape.#describes(source, start, end, record) ? shape : null;
   }
 
   /**
@@ -154,12 +154,8 @@ export class MessageShape {
    */
   fill(range: ByteRange, start: number, end: number, out: Peek): number {
     const outline = this.#outline;
-    const outcome = outline === null ? OUTLINE_ASKS : outline.fits(range, start, end);
-    if (outline === null || outcome === OUTLINE_ASKS) return this.#scan(range, start, end, out);
-    if (outcome !== SHAPE_FITS) return outcome;
-    this.#fields.fill(out, outline.moved);
-    out.hasLineBreak = 0; // where there is one, the kernel asks
-    return SHAPE_FITS;
+    const outcome = outline === null ? OUTLINE_ASKS : outline.fill(range, start, end, out);
+    return outcome === OUTLINE_ASKS ? this.#scan(range, start, end, out) : outcome;
   }
 
   /** All of it in JavaScript. */
@@ -199,18 +195,15 @@ export class MessageShape {
   /** Whether it gives back, member by member, what it was learned from. */
   #describes(range: ByteRange, start: number, end: number, record: Peek): boolean {
     const filled = new Peek();
-    const isSame = (): boolean => {
-      filled.filledBy = record.filledBy;
-      return (Object.keys(record) as (keyof Peek)[]).every((key) => filled[key] === record[key]);
-    };
+    const isSame = (): boolean => PEEK_FIELDS.every((field) => filled[field] === record[field]);
     if (this.#scan(range, start, end, filled) !== SHAPE_FITS || !isSame()) return false;
     filled.reset();
     return this.fill(range, start, end, filled) === SHAPE_FITS && isSame();
   }
 }
 
-/** By how much each literal of the message at hand stands elsewhere; a field that is absent moves by 0. */
-const moved = new Int32Array(SEGMENTS_MAX + 1);
+/** By how much each literal of the message at hand stands elsewhere. */
+const moved = new Int32Array(SEGMENTS_MAX);
 
 /** What the kernel is told of a slot. It takes on no string that would be refused for its characters. */
 function outlined({ kind }: Slot): OutlineSlot {

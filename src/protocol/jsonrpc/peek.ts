@@ -130,7 +130,6 @@ function readObject(bytes: Uint8Array, at: number, end: number, level: number, o
   const keys = MEMBERS[level]!;
   const depth = LEVEL_DEPTH[level]!;
   let seen = 0;
-  out.touched |= 1 << level;
   at = skipSpace(bytes, at + 1, end);
   if (at < end && bytes[at] === BRACE_CLOSE) return at + 1;
   for (;;) {
@@ -228,13 +227,10 @@ function storeTop(bytes: Uint8Array, member: number, start: number, end: number,
       out.paramsEnd = end;
       break;
     case TOP_RESULT:
-      // One that is no object is never entered, and the next reset has to clear it all the same.
-      out.touched |= 1 << LEVEL_RESULT;
       out.resultStart = start;
       out.resultEnd = end;
       break;
     default:
-      out.touched |= 1 << LEVEL_ERROR;
       out.errorStart = start;
       out.errorEnd = end;
   }

@@ -3,7 +3,8 @@
  * words stand before the message that was learned from, in scratch.
  */
 import type { ByteRange } from '../../../shared/byte-words.ts';
-import { SEGMENTS_MAX } from './shape-fields.ts';
+import { PEEK_WORDS, type Peek } from './peek-record.ts';
+import { FILLED_MAX, SEGMENTS_MAX, type FilledFields } from './shape-fields.ts';
 
 /** What `fits` answers besides SHAPE_FITS and the like: JavaScript has to look. */
 export const OUTLINE_ASKS = -2;
@@ -16,10 +17,14 @@ export const OUTLINE_VALUE = 4;
 
 const ORIGIN = 0;
 const SLOTS = 1;
-const MOVED = 2;
+const FIELDS = 2;
+const RECORD_BYTES = 3;
+const MOVED = 4;
 const SEGMENTS: number = MOVED + SEGMENTS_MAX + 1;
 const SEGMENT_WORDS = 4;
-const WORDS: number = SEGMENTS + SEGMENTS_MAX * SEGMENT_WORDS;
+const ENTRIES: number = SEGMENTS + SEGMENTS_MAX * SEGMENT_WORDS;
+const TEMPLATE: number = ENTRIES + FILLED_MAX;
+const WORDS: number = TEMPLATE + PEEK_WORDS;
 
 /** Room for the words, and so much more that what follows is aligned as they are. */
 export const OUTLINE_BYTES: number = Math.ceil((WORDS * 4) / 64) * 64;
@@ -37,16 +42,14 @@ export interface OutlinedShape {
   readonly starts: Int32Array;
   readonly lengths: Int32Array;
   readonly slots: readonly OutlineSlot[];
+  readonly fields: FilledFields;
 }
 
 export class ShapeOutline {
-  /** By how much each literal of the message that fitted last stands elsewhere. */
-  readonly moved: Int32Array;
   readonly #place: ByteRange;
   readonly #address: number;
 
   private constructor(place: ByteRange, words: Int32Array) {
-    this.moved = words.subarray(MOVED, SEGMENTS);
     this.#place = place;
     this.#address = words.byteOffset;
   }
@@ -58,7 +61,7 @@ export class ShapeOutline {
    */
   static of(place: ByteRange, at: number, shape: OutlinedShape): ShapeOutline | null {
     if (place.kernel === null) return null;
-    const { starts, lengths, slots } = shape;
+    const { starts, lengths, slots, fields } = shape;
     const words = new Int32Array(place.bytes.buffer, place.address + at, WORDS);
     words.fill(0);
     words[ORIGIN] = place.address + shape.origin;
@@ -68,15 +71,22 @@ export class ShapeOutline {
       const segment = [start, lengths[index]!, slot?.kind ?? 0, slot?.bytesMax ?? 0];
       words.set(segment, SEGMENTS + index * SEGMENT_WORDS);
     });
+    words[FIELDS] = fields.words.length;
+    words[RECORD_BYTES] = PEEK_WORDS * 4;
+    fields.words.forEach((word, index) => {
+      words[ENTRIES + index] = (word * 4) | ((fields.segments[index]! * 4) << 16);
+    });
+    words.set(fields.template, TEMPLATE);
     return new ShapeOutline(place, words);
   }
 
-  /** As `MessageShape.fill`, but for the record, for which `moved` is there; or OUTLINE_ASKS. */
-  fits(range: ByteRange, start: number, end: number): number {
+  /** As `MessageShape.fill`, or OUTLINE_ASKS. */
+  fill(range: ByteRange, start: number, end: number, out: Peek): number {
     const { kernel, address } = range;
     // The kernel checks nothing by itself.
-    if (kernel === null || kernel !== this.#place.kernel) return OUTLINE_ASKS;
+    if (kernel === null || kernel !== this.#place.kernel || kernel !== out.kernel)
+      return OUTLINE_ASKS;
     if (start < 0 || end > range.bytes.length) return OUTLINE_ASKS;
-    return kernel.fitMessage(this.#address, address, address + start, address + end);
+    return kernel.fitMessage(this.#address, address, address + start, address + end, out.address);
   }
 }

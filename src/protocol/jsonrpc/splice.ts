@@ -22,6 +22,8 @@ export class Splice {
   readonly #starts = new Int32Array(EDITS_MAX);
   readonly #ends = new Int32Array(EDITS_MAX);
   readonly #texts: Uint8Array[] = new Array<Uint8Array>(EDITS_MAX).fill(EMPTY);
+  /** The same, where it was given as a range; null: `#texts` has it. */
+  readonly #ranges: (ByteRange | null)[] = new Array<ByteRange | null>(EDITS_MAX).fill(null);
   readonly #textStarts = new Int32Array(EDITS_MAX);
   readonly #textEnds = new Int32Array(EDITS_MAX);
   readonly #sources = new ByteRanges(KEPT_BYTES_MAX);
@@ -42,23 +44,41 @@ export class Splice {
 
   /** Puts `text[textStart, textEnd)` in the place of `[start, end)`. */
   replace(start: number, end: number, text: Uint8Array, textStart: number, textEnd: number): void {
+    const slot = this.#slotFor(start, end, textStart, textEnd);
+    this.#texts[slot] = text;
+    this.#ranges[slot] = null;
+  }
+
+  /** The same for a text that serves many messages, which is copied faster. */
+  replaceByRange(
+    start: number,
+    end: number,
+    text: ByteRange,
+    textStart: number,
+    textEnd: number,
+  ): void {
+    this.#ranges[this.#slotFor(start, end, textStart, textEnd)] = text;
+  }
+
+  #slotFor(start: number, end: number, textStart: number, textEnd: number): number {
     assert(this.#count < EDITS_MAX, 'an edit fits the list', this.#count);
     let slot = this.#count;
     while (slot > 0 && this.#starts[slot - 1]! > start) {
       this.#starts[slot] = this.#starts[slot - 1]!;
       this.#ends[slot] = this.#ends[slot - 1]!;
       this.#texts[slot] = this.#texts[slot - 1]!;
+      this.#ranges[slot] = this.#ranges[slot - 1]!;
       this.#textStarts[slot] = this.#textStarts[slot - 1]!;
       this.#textEnds[slot] = this.#textEnds[slot - 1]!;
       slot -= 1;
     }
     this.#starts[slot] = start;
     this.#ends[slot] = end;
-    this.#texts[slot] = text;
     this.#textStarts[slot] = textStart;
     this.#textEnds[slot] = textEnd;
     this.#count += 1;
     this.#grown += textEnd - textStart - (end - start);
+    return slot;
   }
 
   insert(at: number, text: Uint8Array): void {
@@ -110,7 +130,13 @@ export class Splice {
     let from = start;
     for (let i = 0; i < this.#count; i += 1) {
       at = copyText(source, from, this.#starts[i]!, to, at);
-      at = copyBytes(this.#texts[i]!, this.#textStarts[i]!, this.#textEnds[i]!, out, at);
+      const text = this.#ranges[i]!;
+      const textStart = this.#textStarts[i]!;
+      const textEnd = this.#textEnds[i]!;
+      at =
+        text === null
+          ? copyBytes(this.#texts[i]!, textStart, textEnd, out, at)
+          : copyText(text, textStart, textEnd, to, at);
       from = this.#ends[i]!;
     }
     return copyText(source, from, end, to, at);

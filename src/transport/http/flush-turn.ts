@@ -4,41 +4,50 @@
  * connection leave in one write, and a connection whose end or reset came in this turn is known to be
  * gone before a call is written to it, which would leave that call in doubt.
  */
+import type { Clock } from '../../../shared/clock.ts';
 import type { LeanConnection } from './lean-connection.ts';
 import type { RequestWriter } from './request-writer.ts';
 
 export class FlushTurn {
   readonly #writer: RequestWriter;
+  readonly #clock: Clock;
   readonly #run: () => void;
   /** What is marked, linked by `nextDirty`: no array to empty and fill each turn. */
   #first: LeanConnection | null = null;
   #last: LeanConnection | null = null;
-  /** Something is marked: `#run` is called at the end of this turn. */
-  isDue = false;
-  /** The time of this turn, while `isDue`: read once for all calls of it. */
-  nowMs = 0;
+  /** `#run` is called at the end of this turn. */
+  #isDue = false;
+  #nowMs = 0;
 
-  constructor(writer: RequestWriter) {
+  constructor(writer: RequestWriter, clock: Clock) {
     this.#writer = writer;
+    this.#clock = clock;
     this.#run = () => this.#flush();
   }
 
+  /** The time of this turn: reading the clock costs as much as the rest of a call's bookkeeping. */
+  nowMs(): number {
+    if (!this.#isDue) {
+      this.#isDue = true;
+      this.#nowMs = this.#clock.nowMs();
+      setImmediate(this.#run);
+    }
+    return this.#nowMs;
+  }
+
   /** The connection has calls to write, or is to be read on. */
-  mark(connection: LeanConnection, nowMs: number): void {
+  mark(connection: LeanConnection): void {
     if (connection.isDirty) return;
     connection.isDirty = true;
     if (this.#last === null) this.#first = connection;
     else this.#last.nextDirty = connection;
     this.#last = connection;
-    if (this.isDue) return;
-    this.isDue = true;
-    this.nowMs = nowMs;
-    setImmediate(this.#run);
+    this.nowMs();
   }
 
   #flush(): void {
-    this.isDue = false;
-    const { nowMs } = this;
+    this.#isDue = false;
+    const nowMs = this.#nowMs;
     let connection = this.#first;
     this.#first = null;
     this.#last = null;

@@ -7,6 +7,7 @@
  *      └──────────┴────────┴── connection lost ──┘ │
  *      ▲ ─────────────────── begin ────────────────┘
  */
+import { ByteRange } from '../../../shared/byte-words.ts';
 import {
   ANSWERED,
   MAYBE,
@@ -41,10 +42,10 @@ export const DROP_RESPONSE: HttpResponseListener = {
   onFailure: () => undefined,
 };
 
-const NO_BYTES = new Uint8Array(0);
+const NO_REQUEST = new ByteRange(new Uint8Array(0));
 
 export class LeanCall implements HttpCall {
-  request: Uint8Array = NO_BYTES;
+  request: ByteRange = NO_REQUEST;
   start = 0;
   end = 0;
   resendable = false;
@@ -91,7 +92,7 @@ export class LeanCall implements HttpCall {
     isLasting: boolean,
   ): void {
     // A store of an object costs more than a look: the collector has to hear of it.
-    if (this.request !== request) this.request = request;
+    if (this.request.bytes !== request) this.request = new ByteRange(request);
     if (this.listener !== listener) this.listener = listener;
     this.start = start;
     this.end = end;

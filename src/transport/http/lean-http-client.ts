@@ -80,7 +80,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     this.#counters = options.counters ?? new HttpClientCounters();
     this.#pool = new ConnectionPool(options.maxConnections, options.idleTimeoutMs);
     this.#depth = new JoinDepth(options.pipelining);
-    this.#turn = new FlushTurn(new RequestWriter(this.#counters));
+    this.#turn = new FlushTurn(new RequestWriter(this.#counters), options.clock);
     this.#timer = new DeadlineTimer(options.clock, () => this.#onTimer());
   }
 
@@ -107,7 +107,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     spent: HttpCall | null = null,
   ): HttpCall | null {
     if (this.#isClosing) return null;
-    const now = this.#now();
+    const now = this.#turn.nowMs();
     const limit = this.#pipelining(now);
     const { maxConnections, queueMax } = this.#options;
     if (this.#pending >= maxConnections * limit + queueMax) return null;
@@ -119,7 +119,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     this.#pending += 1;
     this.#timer.ensure(deadlineMs);
     if (connection !== null) {
-      this.#assign(connection, call, now);
+      this.#assign(connection, call);
     } else {
       this.#queue.pushBack(call);
       this.#pump(now);
@@ -157,7 +157,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     const connection = call.connection;
     if (connection === null || !connection.isPaused || connection.calls.first !== call) return;
     connection.isResuming = true;
-    this.#turn.mark(connection, this.#now());
+    this.#turn.mark(connection);
   }
 
   renewCall(call: LeanCall, timeoutMs: number): void {
@@ -178,7 +178,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
       connection.shut(CLOSED);
       return;
     }
-    this.#pool.rest(connection, this.#now());
+    this.#pool.rest(connection, this.#turn.nowMs());
     this.#timer.ensure(connection.idleUntilMs);
   }
 
@@ -186,7 +186,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     this.#pending -= 1;
     this.#counters.responses += 1;
     if (this.#options.pipelining > 1 && !call.isLasting) {
-      this.#depth.onAnswered(call.sentMs, this.#now());
+      this.#depth.onAnswered(call.sentMs, this.#turn.nowMs());
     }
     if (this.#isClosing) this.#settleClose();
   }
@@ -214,29 +214,24 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
     return now < this.#pipeliningFromMs ? 1 : this.#options.pipelining;
   }
 
-  /** Reading the clock costs as much as the rest of a call's bookkeeping: calls of one turn share it. */
-  #now(): number {
-    return this.#turn.isDue ? this.#turn.nowMs : this.#clock.nowMs();
-  }
-
   #choose(call: LeanCall, now: number, limit: number): LeanConnection | null {
     if (call.isLasting) return this.#pool.choose(now, 1, 1);
     return this.#pool.choose(now, limit, Math.min(limit, this.#depth.current));
   }
 
-  #assign(connection: LeanConnection, call: LeanCall, now: number): void {
+  #assign(connection: LeanConnection, call: LeanCall): void {
     connection.assign(call);
-    this.#turn.mark(connection, now);
+    this.#turn.mark(connection);
   }
 
   /** Gives a connection that has room what it can take of the queue. */
   #serveFrom(connection: LeanConnection): void {
-    const now = this.#now();
+    const now = this.#turn.nowMs();
     const limit = this.#pipelining(now);
     for (let call = this.#queue.first; call !== null; call = this.#queue.first) {
       if (connection.isStreaming || connection.load >= (call.isLasting ? 1 : limit)) break;
       this.#queue.remove(call);
-      this.#assign(connection, call, now);
+      this.#assign(connection, call);
     }
     // Calls that could have shared it were counted on it; one that may last stands between them.
     if (connection.isStreaming || this.#queue.first?.isLasting === true) this.#openMore(now, limit);
@@ -249,7 +244,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
       const connection = call.needsFresh ? null : this.#choose(call, now, limit);
       if (connection === null) break;
       this.#queue.remove(call);
-      this.#assign(connection, call, now);
+      this.#assign(connection, call);
     }
     this.#openMore(now, limit);
   }
@@ -335,7 +330,7 @@ export class LeanHttpClient implements HttpClient, CallOwner, ConnectionOwner {
       if (this.#queue.count > 0) this.#pump(this.#clock.nowMs());
     } else if (connection.isPaused && connection.calls.first === call) {
       connection.isResuming = true;
-      this.#turn.mark(connection, this.#now());
+      this.#turn.mark(connection);
     }
   }
 

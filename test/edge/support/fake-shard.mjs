@@ -16,6 +16,7 @@ import { MetricTable } from '../../../dist/shared/metric-table.js';
 import { OpenView } from '../../../dist/shared/open-codec.js';
 import { ProcessTable } from '../../../dist/shared/process-table.js';
 import { checkRegion, shardThread } from '../../../dist/shared/region-descriptor.js';
+import { ByteRange } from '../../../dist/shared/byte-words.js';
 import {
   REPLY_EVENT_STREAM,
   REPLY_JSON,
@@ -64,7 +65,7 @@ class Exchange {
   /** The whole answer in one frame. */
   reply(status, body, contentType = REPLY_JSON) {
     const payload = Buffer.alloc(8 + body.length);
-    writeReplyHead(payload, 0, status, contentType, 0, 0);
+    writeReplyHead(new ByteRange(payload), 0, status, contentType, 0, 0);
     body.copy(payload, 8);
     this.shard.write(FRAME_HEAD, FLAG_FIN, this.number, body.length, payload);
     this.over();
@@ -79,7 +80,7 @@ class Exchange {
 
   begin(contentType) {
     const payload = Buffer.alloc(8);
-    writeReplyHead(payload, 0, 200, contentType, 0, 0);
+    writeReplyHead(new ByteRange(payload), 0, 200, contentType, 0, 0);
     this.shard.write(FRAME_HEAD, 0, this.number, 0, payload);
   }
 

@@ -1,4 +1,5 @@
 /** The client's side of an exchange, whose socket is as full as the test says. */
+import type { ByteRange } from '../../../shared/byte-words.ts';
 import type { HttpExchange } from '../../../src/edge/http-server.ts';
 
 /** Of longer answers only the count is kept. */
@@ -24,8 +25,8 @@ export class RecordedExchange implements HttpExchange {
     return 4;
   }
 
-  peerBytes(out: Uint8Array, at: number): void {
-    out.fill(0, at, at + 16);
+  peerBytes(out: ByteRange, at: number): void {
+    out.bytes.fill(0, at, at + 16);
   }
 
   reply(

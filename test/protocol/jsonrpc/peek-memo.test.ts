@@ -9,7 +9,7 @@ import {
   SHAPE_FITS,
 } from '../../../src/protocol/jsonrpc/message-shape.ts';
 import { PeekMemo } from '../../../src/protocol/jsonrpc/peek-memo.ts';
-import { Peek } from '../../../src/protocol/jsonrpc/peek-record.ts';
+import { Peek, PEEK_FIELDS } from '../../../src/protocol/jsonrpc/peek-record.ts';
 import { peek } from '../../../src/protocol/jsonrpc/peek.ts';
 import { PEEK_OK } from '../../../src/protocol/jsonrpc/verdict.ts';
 import { messageText, peekText } from '../support/messages.ts';
@@ -62,9 +62,6 @@ const INSERTS: readonly string[] = [
   ...['"params":{},', '"error":{},', `${'['.repeat(70)}${']'.repeat(70)}`],
 ];
 
-/** All members of a record; how it was filled is nobody's business. */
-const MEMBERS = (Object.keys(new Peek()) as (keyof Peek)[]).filter((key) => key !== 'filledBy');
-
 /** The same bytes read by `peek` and by a memory of earlier ones; its record is used again and again. */
 class Reader {
   readonly #memo: PeekMemo;
@@ -87,7 +84,7 @@ class Reader {
     // Elsewhere, where no kernel is at hand.
     const verdict = peek(Buffer.from(bytes.subarray(0, end + 16)), 8, end, expected);
     const found = this.#memo.peek(bytes, 8, end, record);
-    const differing = MEMBERS.filter((key) => record[key] !== expected[key]);
+    const differing = PEEK_FIELDS.filter((key) => record[key] !== expected[key]);
     if (found === verdict && differing.length === 0) return;
     const text = Buffer.from(message).toString('utf8');
     throw new Error(`read in another way: ${found} ${verdict} ${differing.join(' ')} of ${text}`);

@@ -13,7 +13,7 @@ import {
   SHAPE_FITS,
   SHAPE_OVERHEAD_BYTES,
 } from '../../../src/protocol/jsonrpc/message-shape.ts';
-import { Peek } from '../../../src/protocol/jsonrpc/peek-record.ts';
+import { Peek, PEEK_FIELDS } from '../../../src/protocol/jsonrpc/peek-record.ts';
 import { peek } from '../../../src/protocol/jsonrpc/peek.ts';
 import { OUTLINE_ASKS } from '../../../src/protocol/jsonrpc/shape-outline.ts';
 import { PEEK_OK } from '../../../src/protocol/jsonrpc/verdict.ts';
@@ -41,8 +41,8 @@ function filled(template: string, valueOf: (kind: string) => string): string {
   return template.replace(/<(\w+)>/g, (_, kind: string) => valueOf(kind));
 }
 
-/** All members of a record; how it was filled is nobody's business. */
-const MEMBERS = (Object.keys(new Peek()) as (keyof Peek)[]).filter((key) => key !== 'filledBy');
+/** For what the kernel says when it is asked directly. */
+const raw = new Peek();
 
 /** One shape, learned where the kernel works and where it does not. */
 class Pair {
@@ -88,10 +88,11 @@ class Pair {
       bytes.set(Buffer.from('"}]}1').subarray(0, bytes.length - end), end);
     }
     const { address } = inKernel;
-    const said = kernel.fitMessage(this.#address, address, address + start, address + end);
+    const at = address + start;
+    const said = kernel.fitMessage(this.#address, address, at, address + end, raw.address);
     const outcome = this.#inKernel.fill(inKernel, start, end, this.#record);
     const expected = this.#elsewhere.fill(elsewhere, start, end, this.#expected);
-    const isSame = MEMBERS.every((key) => this.#record[key] === this.#expected[key]);
+    const isSame = PEEK_FIELDS.every((key) => this.#record[key] === this.#expected[key]);
     if (outcome !== expected || !isSame || (said !== OUTLINE_ASKS && said !== expected)) {
       const text = Buffer.from(message).toString('latin1');
       throw new Error(`read in another way: ${said} ${outcome} ${expected} of ${text}`);

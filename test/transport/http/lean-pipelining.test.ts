@@ -131,6 +131,7 @@ describe('pipelining', () => {
     expect(await inOneTurn()).toBe(4);
     delayMs = 0;
     for (let i = 0; i < 4; i += 1) {
+      await turn(); // has one time from its beginning to its end
       now += 51;
       await outcomes([sendProbe(client, server.url)]);
     }
