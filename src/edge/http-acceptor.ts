@@ -199,6 +199,11 @@ export class HttpAcceptor implements HttpListener, KnownHeads {
     }
     const head = this.#head;
     head.finish(this.#method, endpoint, rules.planNumber, this.#nowUs());
+    if (head.isRefused) {
+      // The Host itself, which is written last: allowed in other bytes than those that travel.
+      this.#refuse(exchange, 'HEADER_REFUSED');
+      return false;
+    }
     if (this.#method === OPEN_POST) {
       this.#awaitBody(exchange);
       return true;

@@ -356,6 +356,26 @@ describe('an edge that knows heads', () => {
     socket.destroy();
   });
 
+  it('refuses a Host that cannot travel to a shard, the first time and the next', async () => {
+    harness = await Harness.start(testPlan({ allowedHosts: ['*'] }));
+    const socket = await RawSocket.open(harness.port);
+    for (const host of ['h\u00c3\u00bc', 'h\u00ff']) {
+      for (let id = 1; id < 4; id += 1) {
+        const text = requestOf(id).replace('localhost:80', host);
+        expect((await ask(socket, text)).status, host).toBe(400);
+      }
+    }
+    // The Kelvin sign is a `k` in lower case.
+    await harness.edge.applyPlan(testPlan({ number: 2, allowedHosts: ['k.example'] }));
+    for (let id = 1; id < 4; id += 1) {
+      const kelvin = requestOf(id).replace('localhost:80', '\u00e2\u0084\u00aa.example');
+      expect((await ask(socket, kelvin)).status).toBe(400);
+      const plain = requestOf(id).replace('localhost:80', 'K.example');
+      expect((await ask(socket, plain)).status).toBe(200);
+    }
+    socket.destroy();
+  });
+
   it('answers a request that has no body under a known head', async () => {
     harness = await Harness.start();
     const socket = await RawSocket.open(harness.port);
