@@ -78,7 +78,7 @@ export class HttpAcceptor implements HttpListener, KnownHeads {
   #rules: EdgeRules;
   #isDraining = false;
 
-  /** The request whose head is in `#head`, while its body is awaited; null once that is settled. */
+  /** The request whose head, path and origin are at hand, while its body is awaited; null once that is settled. */
   #headOwner: HttpExchange | null = null;
   readonly #head = new RequestHead();
   readonly #shapes = new HeadShapes(this.#head.bytes);
@@ -307,6 +307,8 @@ export class HttpAcceptor implements HttpListener, KnownHeads {
     this.#counters.add(COUNTERS.EDGE_BYTES_IN.id, chunk.length);
     const outcome = pending.append(chunk, this.#rules.bodyBytesMax, this.#budget);
     if (outcome === BODY_TAKEN && !isLast) return;
+    // Another request may have the head at hand, and path and origin with it.
+    this.#saveHead();
     this.#path = pending.path;
     this.#corsOrigin = pending.corsOrigin;
     exchange.state = undefined;

@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { RawSocket } from '../support/raw-socket.ts';
 import { Harness, planOn, sessionIdFor, testPlan, upstreamNamed } from './support/edge-harness.ts';
 import type { EchoResult, FakeStatus } from './support/edge-harness.ts';
 
@@ -104,6 +105,20 @@ describe('a new plan', () => {
     expect((await before()).status).toBe(404);
     const { result } = JSON.parse((await stays()).body) as { result: EchoResult };
     expect(result).toMatchObject({ plan: 2, endpoint: 0 });
+  });
+
+  it('judges such a request by its own path, though the body of another came last', async () => {
+    harness = await Harness.start();
+    const other = await harness.slowCall('/mcp', 'echo');
+    const socket = await RawSocket.open(harness.port);
+    const body = '{"jsonrpc":"2.0","id":1,"method":"echo","params":{}}';
+    const head = `POST /mcp/math HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n`;
+    await socket.sendParts([head]);
+    expect((await other()).status).toBe(200);
+    await harness.edge.applyPlan(second);
+    await socket.send(body);
+    expect((await socket.answers())[0]!.status).toBe(404);
+    socket.destroy();
   });
 
   it('that a shard refuses is not taken, and the old one goes on', async () => {

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { HEADER_BYTES_MAX } from '../../shared/limits.ts';
 import { loadUws } from '../../src/edge/uws-server.ts';
+import { RawSocket } from '../support/raw-socket.ts';
 import { ANY_LIMIT, Harness, planOn, sessionIdFor, testPlan } from './support/edge-harness.ts';
 import type { EchoResult } from './support/edge-harness.ts';
 
@@ -182,6 +183,24 @@ describe('a page of an allowed origin', () => {
       expect(reply.headers['access-control-expose-headers']).toContain('Mcp-Session-Id');
     }
     expect((await harness.call('echo')).headers['access-control-allow-origin']).toBeUndefined();
+  });
+
+  it('is named in its own answer, though the body of another comes between head and body', async () => {
+    harness = await Harness.start();
+    const other = await RawSocket.open(harness.port);
+    const page = await RawSocket.open(harness.port);
+    const body = '{"jsonrpc":"2.0","id":1,"method":"echo","params":{}}';
+    const head = `POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n`;
+    const named = async (socket: RawSocket): Promise<string | undefined> =>
+      (await socket.answers())[0]!.headers.get('access-control-allow-origin');
+    await other.sendParts([`${head}\r\n${body.slice(0, 9)}`]);
+    await page.sendParts([`${head}Origin: ${origin}\r\n\r\n`]);
+    await other.sendParts([body.slice(9)]);
+    expect(await named(other)).toBeUndefined();
+    await page.sendParts([body]);
+    expect(await named(page)).toBe(origin);
+    other.destroy();
+    page.destroy();
   });
 });
 
