@@ -101,8 +101,9 @@ export function digitsValue(text: string): number {
 }
 
 /**
- * Whether a field may be written into an answer. One with a line break or a NUL would be read as more
- * than one field; it is left out.
+ * Whether a field may be written into an answer. One with a line break or a NUL would be read as more than
+ * one field, and so would one with U+010D, of which the byte that is written is a CR. It is left out, as is
+ * one with another control: node:http throws at what is no byte of a field (RFC 9110 §5.5).
  */
 export function isFieldSafe(name: string, value: string): boolean {
   return name.length > 0 && isTextSafe(name) && isTextSafe(value);
@@ -111,7 +112,7 @@ export function isFieldSafe(name: string, value: string): boolean {
 function isTextSafe(text: string): boolean {
   for (let at = 0; at < text.length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === 0x0d || code === 0x0a || code === 0) return false;
+    if (code < 0x20 ? code !== 0x09 : code === 0x7f || code > 0xff) return false;
   }
   return true;
 }

@@ -271,7 +271,15 @@ export function describeHttpServer(implementation: HttpImplementation): void {
 
     it('leaves out a field that would break its head', async () => {
       bench.listener.onComplete = ({ exchange }) => {
-        replyText(exchange, 'x', ['X-A', 'a\r\nX-Evil: 1', 'X-B\nX-Evil', '1', 'X-C', 'c']);
+        const broken = [
+          'X-A',
+          'a\r\nX-Evil: 1',
+          'X-B\nX-Evil',
+          '1',
+          'X-D',
+          'd\u010d\u010aX-Evil: 1',
+        ];
+        replyText(exchange, 'x', [...broken, 'X-C', 'c']);
       };
       const socket = await bench.connect();
       await socket.send(get('/'));

@@ -185,6 +185,29 @@ describe('a page of an allowed origin', () => {
     expect((await harness.call('echo')).headers['access-control-allow-origin']).toBeUndefined();
   });
 
+  it.each(['lean', 'node'] as const)(
+    'is not named in other bytes than ASCII (%s)',
+    async (server) => {
+      harness = await Harness.start({ ...planOn(server), allowedOrigins: ['*'] });
+      // CR and LF are the low bytes of U+010D and U+010A.
+      const head =
+        'Host: localhost\r\nOrigin: http://a\u00c4\u008d\u00c4\u008aX-Evil: 1\r\n' +
+        'Access-Control-Request-Method: POST\r\nContent-Length: 0\r\n\r\n';
+      for (const [method, status] of [
+        ['POST', 400],
+        ['OPTIONS', 204],
+      ] as const) {
+        const socket = await RawSocket.open(harness.port);
+        await socket.send(`${method} /mcp HTTP/1.1\r\n${head}`);
+        const [answer] = await socket.answers();
+        expect(answer!.status).toBe(status);
+        expect(answer!.headers.has('x-evil')).toBe(false);
+        expect(answer!.headers.has('access-control-allow-origin')).toBe(false);
+        socket.destroy();
+      }
+    },
+  );
+
   it('is named in its own answer, though the body of another comes between head and body', async () => {
     harness = await Harness.start();
     const other = await RawSocket.open(harness.port);

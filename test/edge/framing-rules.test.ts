@@ -65,8 +65,9 @@ describe('a head', () => {
 });
 
 describe('a field of an answer', () => {
-  it('is safe without line ends and NULs', () => {
+  it('is safe without line ends, other controls and what is no byte', () => {
     expect(isFieldSafe('x-a', 'some value')).toBe(true);
+    expect(isFieldSafe('x-a', '\t~\u0080\u00ff')).toBe(true);
     for (const [name, value] of [
       ['', 'x'],
       ['x\r', 'x'],
@@ -74,6 +75,10 @@ describe('a field of an answer', () => {
       ['x', 'a\rb'],
       ['x', 'a\nb'],
       ['x', '\0'],
+      ['x', 'a\u007f'],
+      ['x', 'a\u010d\u010ax-b: 1'],
+      ['x\u010a', 'x'],
+      ['x', '\u212a'],
     ] as const) {
       expect(isFieldSafe(name, value)).toBe(false);
     }
