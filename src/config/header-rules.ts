@@ -25,6 +25,9 @@ const OWN = new Set([
   'last-event-id',
 ]);
 
+/** What browsers and libraries set by themselves; lines of user-agent are remembered for other connections. */
+const NO_KEYS = new Set(['cookie', 'origin', 'user-agent']);
+
 /** What is wrong with a fixed header on requests to an upstream, or null. `name` is lower case. */
 export function headerNameProblem(name: string): string | null {
   if (FRAMING.has(name)) return 'is set by HTTP itself';
@@ -37,7 +40,6 @@ export function headerNameProblem(name: string): string | null {
 /** What is wrong with a header as the place of an API key, or null. `name` is lower case. */
 export function keyHeaderProblem(name: string): string | null {
   if (name === 'authorization') return 'is for bearer tokens; use `bearer`';
-  if (name === 'cookie' || name === 'origin' || name.startsWith('x-forwarded-'))
-    return 'cannot carry a key';
+  if (NO_KEYS.has(name) || name.startsWith('x-forwarded-')) return 'cannot carry a key';
   return headerNameProblem(name);
 }

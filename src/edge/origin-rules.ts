@@ -92,7 +92,7 @@ export class OriginRules {
     if (text === '') return false;
     if (this.#isAnyHost) return true;
     if (text.length > HOST_CHARS_MAX) return false;
-    const host = text.toLowerCase();
+    const host = inLowerCase(text);
     if (this.#hosts.has(host)) return true;
     const name = withoutPort(host);
     if (this.#hosts.has(name)) return true;
@@ -102,10 +102,20 @@ export class OriginRules {
   #judgeOrigin(text: string): boolean {
     if (this.#isAnyOrigin) return true;
     if (text.length > HOST_CHARS_MAX) return false;
-    const origin = text.toLowerCase();
+    const origin = inLowerCase(text);
     return this.#origins.has(origin) || this.#originsAnyPort.has(withoutPort(origin));
   }
 }
+
+/**
+ * For what a peer sent: hosts are compared by the letters of ASCII alone (RFC 3986 §6.2.2.1). In Unicode the
+ * Kelvin sign has a lower case too, and it is a `k`.
+ */
+function inLowerCase(text: string): string {
+  return NOT_ASCII.test(text) ? text : text.toLowerCase();
+}
+
+const NOT_ASCII = /[^\0-\x7f]/;
 
 /** As it stands in a URL: lower case, IPv6 in brackets. */
 function hostName(listenHost: string): string {

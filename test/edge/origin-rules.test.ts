@@ -146,6 +146,19 @@ describe('Host', () => {
   });
 });
 
+describe('Letters outside of ASCII', () => {
+  it('are no other way to write those of an allowed host or origin', () => {
+    // The Kelvin sign in lower case is a k.
+    const settings = {
+      ...LOOPBACK,
+      allowedHosts: ['kit.example'],
+      allowedOrigins: ['https://kit.example'],
+    };
+    expect(hosts(settings, 'KIT.example', '\u212ait.example')).toEqual([YES, NO]);
+    expect(origins(settings, 'https://KIT.example', 'https://\u212ait.example')).toEqual([YES, NO]);
+  });
+});
+
 describe('Origin', () => {
   it('may be absent', () => {
     expect([...origins(LOOPBACK, ''), ...origins(ANYWHERE, '')]).toEqual([YES, YES]);
