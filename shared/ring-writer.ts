@@ -19,6 +19,7 @@ import {
   frameFootprint,
 } from './frame-descriptor.ts';
 import { FRAME_PAD } from './frame-kind.ts';
+import { kernelOf, type ByteKernel } from './kernel/byte-kernel.ts';
 import {
   FRAMES_OFFSET,
   HEAD_OFFSET,
@@ -39,6 +40,8 @@ export class RingWriter {
   /** The frames area: a claim's payload is written here, at the index that `tryClaim` returned. */
   readonly bytes: Uint8Array;
   readonly #words: Int32Array;
+  readonly #kernel: ByteKernel | null;
+  readonly #tailAddress: number;
   readonly #capacity: number;
   readonly #mask: number;
   #tail: number;
@@ -57,6 +60,8 @@ export class RingWriter {
     assertCapacity(capacity);
     this.bytes = new Uint8Array(region, byteOffset + FRAMES_OFFSET, capacity);
     this.#words = new Int32Array(region, byteOffset, FRAMES_WORD + (capacity >> 2));
+    this.#kernel = kernelOf(region);
+    this.#tailAddress = byteOffset + TAIL_OFFSET;
     this.#capacity = capacity;
     this.#mask = capacity - 1;
     this.#tail = Atomics.load(this.#words, TAIL_WORD);
@@ -115,7 +120,9 @@ export class RingWriter {
     assert(this.#claimed > 0, 'a claim is open');
     this.#tail = (this.#tail + this.#claimed) | 0;
     this.#claimed = 0;
-    Atomics.store(this.#words, TAIL_WORD, this.#tail); // all written above becomes visible
+    // All written above becomes visible.
+    if (this.#kernel === null) Atomics.store(this.#words, TAIL_WORD, this.#tail);
+    else this.#kernel.publish(this.#tailAddress, this.#tail);
   }
 
   /** Gives the claimed frame back unpublished. */

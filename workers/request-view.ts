@@ -8,7 +8,7 @@ import {
   HEADER_MCP_PROTOCOL_VERSION,
   HEADER_OTHER,
 } from '../shared/header-code.ts';
-import { ByteRanges, ByteWords } from '../shared/byte-words.ts';
+import { type ByteRange, ByteRanges, ByteWords } from '../shared/byte-words.ts';
 import { OpenView } from '../shared/open-codec.ts';
 import { Classification } from '../src/protocol/eras/classification.ts';
 import { McpHeaders } from '../src/protocol/eras/mcp-headers.ts';
@@ -81,12 +81,17 @@ export class RequestView implements CredentialSpans {
     return false;
   }
 
+  /** Of `bytes`. */
+  get range(): ByteRange {
+    return this.#ranges.of(this.bytes);
+  }
+
   /** Whether the kernel found that these fields say what the message does, as it stands in `bytes`. */
   fieldsAgree(bytes: Buffer): boolean {
     const { open, peek } = this;
     const { kernel } = open;
     if (kernel === null || kernel !== peek.kernel || bytes !== this.bytes) return false;
-    const range = this.#ranges.of(bytes);
+    const { range } = this;
     if (range.kernel !== kernel) return false;
     return kernel.fieldsAgree(range.address, open.foundAddress, peek.address) !== 0;
   }

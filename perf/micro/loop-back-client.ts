@@ -23,6 +23,7 @@ const ANSWER_END = Buffer.from(
 const COMMA = 0x2c;
 
 const CALL: HttpCall = {
+  isHeld: false,
   abort: () => ANSWERED,
   resume: () => undefined,
   renew: () => undefined,

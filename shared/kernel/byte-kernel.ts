@@ -15,6 +15,8 @@ import { KERNEL_CODE } from './code.ts';
 
 /** Addresses are byte offsets into the region. See `assembly/`. */
 export interface ByteKernel {
+  /** As `Atomics.store`, which is no part of compiled code but a call three times as long. */
+  publish(at: number, word: number): void;
   copy(from: number, to: number, length: number): void;
   equal(one: number, other: number, length: number): number;
   visibleEnd(start: number, end: number): number;
@@ -82,6 +84,8 @@ const kernels = new WeakMap<SharedArrayBuffer, ByteKernel>();
 let scratch: SharedArrayBuffer | null = null;
 let scratchAt = 0;
 let scratchEnd = 0;
+/** What was given back of it, by length. */
+const given = new Map<number, Uint8Array[]>();
 
 /** Memory for a region that a kernel can work on; null where the engine gives none. */
 export function createKernelMemory(bytes: number): KernelMemory | null {
@@ -109,6 +113,7 @@ export function openKernel(memory: KernelMemory | null, start: number, bytes: nu
   scratch = memory.buffer;
   scratchAt = start;
   scratchEnd = start + bytes;
+  given.clear();
 }
 
 /** The kernel that works on this buffer, if this thread has opened one. */
@@ -117,13 +122,23 @@ export function kernelOf(buffer: ArrayBufferLike): ByteKernel | null {
 }
 
 /**
- * Memory for a buffer that is used for as long as the thread lives: scratch while there is some, so that
- * the kernel can work on it, else memory of its own. It holds whatever was there before.
+ * Memory for a buffer that is used for long: scratch while there is some, so that the kernel can work on it,
+ * else memory of its own. It holds whatever was there before.
  */
 export function takeBytes(bytes: number): Uint8Array {
+  const again = given.get(bytes)?.pop();
+  if (again !== undefined) return again;
   const end = scratchAt + Math.ceil(bytes / SCRATCH_ALIGNMENT) * SCRATCH_ALIGNMENT;
   if (scratch === null || end > scratchEnd) return new Uint8Array(bytes);
   const taken = new Uint8Array(scratch, scratchAt, bytes);
   scratchAt = end;
   return taken;
+}
+
+/** All of what `takeBytes` gave is free again: nobody reads or writes it from here on, and no socket has it. */
+export function giveBytes(taken: Uint8Array): void {
+  if (taken.buffer !== scratch) return;
+  const others = given.get(taken.length);
+  if (others === undefined) given.set(taken.length, [taken]);
+  else others.push(taken);
 }

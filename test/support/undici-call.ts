@@ -41,6 +41,8 @@ export class UndiciCall implements HttpCall, Dispatcher.DispatchHandler {
   readonly body: Buffer | null;
   deadlineMs = Infinity;
   isEnded = false;
+  /** It reads what it is given from a copy. */
+  readonly isHeld = false;
   readonly #owner: UndiciCallOwner;
   readonly #listener: HttpResponseListener;
   readonly #resendable: boolean;

@@ -34,7 +34,7 @@ function write(call: HttpUpstreamCall, method: (typeof METHODS)[number], length:
     outgoing.plain(message, 0, message.length, record, call.idToken);
     writer.call(call, null, outgoing);
   }
-  return call.request.toString('latin1', 0, call.requestEnd);
+  return call.request.bytes.toString('latin1', 0, call.request.end);
 }
 
 describe('a call object that serves many calls', () => {

@@ -51,7 +51,7 @@ export class Classify implements Stage {
     const { bytes } = exchange;
     const isFine =
       isNamedClaim(record) && view.fieldsAgree(bytes)
-        ? classifyMirrored(bytes, record, classification)
+        ? classifyMirrored(view.range, record, classification)
         : classifyMessage(bytes, record, view.loadMcpHeaders(), classification);
     exchange.era = classification.era;
     if (!isFine && classification.fault !== null) {

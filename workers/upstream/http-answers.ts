@@ -43,6 +43,11 @@ export class HttpAnswers {
     this.#sessions = sessions;
   }
 
+  /** No answer will come any more. */
+  close(): void {
+    this.#reader.close();
+  }
+
   /** One message of a call's answer. */
   onMessage(call: HttpUpstreamCall, bytes: Buffer, start: number, end: number): void {
     // Nearly always it is one message that needs no care, and then no closure either.

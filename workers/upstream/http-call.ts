@@ -17,22 +17,17 @@ import type {
 } from '../../src/transport/http/http-client.ts';
 import { STREAM_DONE, STREAM_FAILED } from '../../src/protocol/jsonrpc/response-stream.ts';
 import type { ByteSink, ResponseStream } from '../../src/protocol/jsonrpc/response-stream.ts';
-import { ByteRange } from '../../shared/byte-words.ts';
+import type { ByteRange } from '../../shared/byte-words.ts';
 import { newCallToken } from './call-id.ts';
 import type { CallListener } from './call.ts';
 import { UpstreamCall } from './call.ts';
 import type { HttpUpstream } from './http-upstream.ts';
 import type { HttpUpstreamSession } from './http-session.ts';
-import { takeBuffer } from '../../src/transport/kernel-buffer.ts';
+import { RequestBuffer } from './request-buffer.ts';
 import { StreamResume } from './stream-resume.ts';
 
 /** Error bodies of upstreams are read up to this, to find a JSON-RPC error in them. */
 const ERROR_BODY_MAX = 64 * 1024;
-/** Room for the usual request, so that the first one is rarely too small for the next. */
-const REQUEST_BYTES_MIN = 2048;
-/** A pooled call keeps a buffer up to this size. */
-const REQUEST_BYTES_KEPT = 8 * 1024;
-
 /**
  * One JSON-RPC message posted to an HTTP upstream, and its answer: a JSON body or an event stream.
  * Small answers are handed on where they lie in the socket's read buffer; what comes in pieces is
@@ -45,16 +40,9 @@ export class HttpUpstreamCall
   readonly #upstream: HttpUpstream;
   /** Of `idToken`. */
   readonly token: ByteRange = newCallToken();
-  /** Head and body as sent; the body starts at `bodyAt`. Kept for a second sending. */
-  request: Buffer = EMPTY;
-  /** Of `request`, once room in it was reserved. */
-  range: ByteRange = NO_RANGE;
-  /** What `request` begins with, if its writer left a note of that; null: anything. */
-  headBlock: Buffer | null = null;
-  bodyAt = 0;
-  requestEnd = 0;
+  readonly request: RequestBuffer;
   /** Comes back to its upstream for another client's call once its answer has ended. */
-  isPooled = false;
+  readonly isPooled: boolean;
   upSession: HttpUpstreamSession | null = null;
   /** Header line of our own credential, for a second sending. */
   credential: Buffer = EMPTY;
@@ -70,6 +58,8 @@ export class HttpUpstreamCall
   /** `Mcp-Session-Id` of the answer; read for `initialize` only. */
   sessionIdHeader: string | null = null;
   #handle: HttpCall | null = null;
+  /** A socket that was lost may have had some of the request still to send. */
+  #isHeld = false;
   /** The last handle, once it has ended well. */
   #spent: HttpCall | null = null;
   #contentType = 0;
@@ -82,8 +72,10 @@ export class HttpUpstreamCall
   #resume: StreamResume | null = null;
   #isOpen = true;
 
-  constructor(upstream: HttpUpstream) {
+  constructor(upstream: HttpUpstream, isPooled = false) {
     super();
+    this.isPooled = isPooled;
+    this.request = new RequestBuffer(isPooled);
     this.#upstream = upstream;
     this.idToken = this.token.bytes as Buffer;
   }
@@ -93,9 +85,9 @@ export class HttpUpstreamCall
     this.#resume = null;
     this.#expectAnswer();
     this.#handle = this.#upstream.client.send(
-      this.request,
+      this.request.bytes,
       0,
-      this.requestEnd,
+      this.request.end,
       this,
       0,
       this.isResendable,
@@ -166,17 +158,6 @@ export class HttpUpstreamCall
       this.#upstream.release(this);
   }
 
-  /** Makes `request` a buffer of at least so many bytes, if it is none, and `range` that of it. */
-  reserve(bytes: number): ByteRange {
-    if (this.request.length < bytes) {
-      this.headBlock = null;
-      const isSmall = bytes <= REQUEST_BYTES_MIN;
-      this.request = isSmall ? takeBuffer(REQUEST_BYTES_MIN) : Buffer.allocUnsafeSlow(bytes);
-    }
-    if (this.range.bytes !== this.request) this.range = new ByteRange(this.request);
-    return this.range;
-  }
-
   /** Ready for another client's call. A large buffer is let go. */
   recycle(): void {
     this.upSession = null;
@@ -188,14 +169,11 @@ export class HttpUpstreamCall
     this.#resume = null;
     this.#held = EMPTY;
     this.#heldBytes = 0;
-    if (this.request.length > REQUEST_BYTES_KEPT) {
-      this.request = EMPTY;
-      this.range = NO_RANGE;
-      this.headBlock = null;
-    }
+    this.request.recycle();
   }
 
   onFailure(kind: HttpFailureKind, executed: HttpExecuted): void {
+    this.#isHeld = this.#handle?.isHeld === true;
     this.#handle = null;
     if (this.#goesOnLater()) return;
     if (this.#resume !== null) {
@@ -277,7 +255,10 @@ export class HttpUpstreamCall
     const handle = this.#handle;
     this.#handle = null;
     this.#resume?.cancel();
-    return handle === null ? ANSWERED : handle.abort();
+    if (handle === null) return ANSWERED;
+    const executed = handle.abort();
+    if (!handle.isHeld) this.request.release();
+    return executed;
   }
 
   /** Goes on in another session. */
@@ -298,6 +279,8 @@ export class HttpUpstreamCall
   fault(code: FaultCode, executed: HttpExecuted, detail: string): void {
     const listener = this.settle();
     if (listener !== null) listener.onFault(this, code, executed, detail);
+    // Where an answer is still read, its end comes and with it the next use.
+    if (this.#handle === null && !this.#isHeld) this.request.release();
   }
 
   /** An answer proper need not wait for `onEnd`; any other may mean that this call is sent again. */
@@ -397,4 +380,3 @@ export class HttpUpstreamCall
 }
 
 const EMPTY = Buffer.alloc(0);
-const NO_RANGE = new ByteRange(EMPTY);

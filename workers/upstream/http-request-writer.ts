@@ -55,7 +55,7 @@ export class HttpRequestWriter {
             paramLines,
             bodyBytes,
           );
-    call.requestEnd = outgoing.writePrepared(call.range, at);
+    call.request.end = outgoing.writePrepared(call.request.range, at);
   }
 
   /** A message of our own; `head` holds further header lines. */
@@ -89,20 +89,14 @@ export class HttpRequestWriter {
 
   /** Ends a session. */
   remove(call: HttpUpstreamCall, session: HttpUpstreamSession, credential: Buffer): void {
-    call.headBlock = null;
-    call.request = Buffer.concat([
-      this.#delete,
-      session.head,
-      credential,
-      Buffer.from('content-length: 0\r\n\r\n', 'latin1'),
-    ]);
-    call.bodyAt = call.request.length;
-    call.requestEnd = call.bodyAt;
+    const length = Buffer.from('content-length: 0\r\n\r\n', 'latin1');
+    call.request.set(Buffer.concat([this.#delete, session.head, credential, length]));
   }
 
   /** The same body under another session. */
   readdress(call: HttpUpstreamCall, session: HttpUpstreamSession): void {
-    const body = Buffer.from(call.request.subarray(call.bodyAt, call.requestEnd));
+    const { bytes, bodyAt, end } = call.request;
+    const body = Buffer.from(bytes.subarray(bodyAt, end));
     this.#assemble(call, session.head, call.credential, NO_LINES, body, body.length);
   }
 
@@ -132,7 +126,7 @@ export class HttpRequestWriter {
   ): void {
     const head = Buffer.concat([first, second, third]);
     const at = this.#head(call, this.#postBlock, NO_LINE, head, NO_LINES, bodyBytes);
-    call.requestEnd = at + body.copy(call.request, at, 0, bodyBytes);
+    call.request.end = at + body.copy(call.request.bytes, at, 0, bodyBytes);
   }
 
   /** Writes the head of a request with a body of that size; returns where the body goes. */
@@ -146,12 +140,13 @@ export class HttpRequestWriter {
   ): number {
     const nameBytes = nameLine.bytes.length;
     const headBytes = block.length + nameBytes + second.length + third.length;
-    const range = call.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
-    const out = call.request;
+    const { request } = call;
+    const range = request.reserve(headBytes + LENGTH_DIGITS_MAX + BREAK_BYTES + bodyBytes);
+    const out = request.bytes;
     // The buffer of a pooled call begins with the same block, mostly.
-    if (call.headBlock !== block) {
+    if (request.headBlock !== block) {
       out.set(block, 0);
-      call.headBlock = block;
+      request.headBlock = block;
     }
     let at = writeDigits(out, block.length, bodyBytes);
     at = endLine(out, at);
@@ -159,7 +154,7 @@ export class HttpRequestWriter {
     at = copyAll(second, out, at);
     at = copyAll(third, out, at);
     at = endLine(out, at);
-    call.bodyAt = at;
+    request.bodyAt = at;
     return at;
   }
 }

@@ -296,12 +296,11 @@ export class HttpUpstream extends Upstream {
   release(call: HttpUpstreamCall): void {
     call.recycle();
     if (this.#pool.length < POOL_MAX) this.#pool.push(call);
+    else call.request.release();
   }
 
   #newPooled(): HttpUpstreamCall {
-    const call = new HttpUpstreamCall(this);
-    call.isPooled = true;
-    return call;
+    return new HttpUpstreamCall(this, true);
   }
 
   onSettled(call: HttpUpstreamCall): void {
@@ -375,5 +374,9 @@ export class HttpUpstream extends Upstream {
     await this.client.close(
       this.#http.requestTimeoutMs > 1000 ? 1000 : this.#http.requestTimeoutMs,
     );
+    // Reloads replace upstreams, and scratch is all that a thread ever has.
+    this.#answers.close();
+    for (const call of this.#pool) call.request.release();
+    this.#pool.length = 0;
   }
 }

@@ -34,6 +34,11 @@ export class MessageReader {
     this.#memo = new PeekMemo(isBusy);
   }
 
+  /** Gives its memory back. It can be used again, and starts anew then. */
+  close(): void {
+    this.#memo.close();
+  }
+
   /** The record of bytes that are one message, to be used as they are; null where `read` is needed. */
   readSingle(bytes: Buffer, start: number, end: number): Peek | null {
     const record = this.#peek;

@@ -33,6 +33,11 @@ export function copy(from: usize, to: usize, length: i32): void {
   }
 }
 
+/** Stores a word so that whoever sees it sees all that was written before. */
+export function publish(at: usize, word: i32): void {
+  atomic.store<i32>(at, word);
+}
+
 /** Whether two ranges are alike, 1 or 0. How long it takes depends on the length alone. */
 export function equal(one: usize, other: usize, length: i32): i32 {
   if (length >= 16) {

@@ -10,6 +10,7 @@
  *         → version, method, name field missing, name field differs -32020 → method unknown -32601
  *   no claim → modern version field: -32602 (requests), modern (notifications); else legacy
  */
+import type { ByteRange } from '../../../shared/byte-words.ts';
 import { KIND_BATCH, KIND_NOTIFICATION, KIND_REQUEST, type Peek } from '../jsonrpc/peek-record.ts';
 import {
   FROM_CLIENT,
@@ -38,6 +39,8 @@ import {
 import {
   ERA_MODERN,
   isLegacyRevision,
+  isNewestRevision,
+  LATEST_MODERN,
   logLevelFromBytes,
   namesModern,
   REVISION_2025_03_26,
@@ -230,12 +233,16 @@ export function isNamedClaim(peek: Peek): boolean {
 }
 
 /** As `classify`, for a named claim of which version, method and name fields are known to say the same. */
-export function classifyMirrored(bytes: Uint8Array, peek: Peek, out: Classification): boolean {
+export function classifyMirrored(range: ByteRange, peek: Peek, out: Classification): boolean {
+  const { bytes, view } = range;
   out.reset();
   out.era = ERA_MODERN;
   const issue = checkEnvelope(bytes, peek);
   if (issue !== ENVELOPE_OK) return failIssue(issue, out);
-  return checkRevision(bytes, peek, out) && checkMethod(peek, out);
+  if (isNewestRevision(view, peek.metaVersionStart, peek.metaVersionEnd)) {
+    out.revision = LATEST_MODERN;
+  } else if (!checkRevision(bytes, peek, out)) return false;
+  return checkMethod(peek, out);
 }
 
 /** Header rules for posted notifications are not defined; as the SDK, what is there must agree. */

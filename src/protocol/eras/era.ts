@@ -5,6 +5,7 @@
  *
  * A revision is handled as its index here; `1 << index` is its bit in the method table.
  */
+import { ByteWords } from '../../../shared/byte-words.ts';
 import { asciiBytes, equalsAt, KeySet } from '../jsonrpc/key-set.ts';
 
 export const ERA_LEGACY = 0;
@@ -39,12 +40,18 @@ export const SUPPORTED_MODERN: readonly string[] = ['2026-07-28'];
 const FIRST_MODERN = asciiBytes('2026-07-28');
 /** Tried first: most messages name it. */
 const NEWEST = REVISION_BYTES[LATEST_MODERN]!;
+const NEWEST_WORDS = new ByteWords(NEWEST);
 const NAMES = new KeySet(['', ...REVISIONS]);
 
 /** The index of the revision named in `bytes[start, end)`, or REVISION_UNKNOWN. */
 export function revisionFromBytes(bytes: Uint8Array, start: number, end: number): number {
   if (end - start === NEWEST.length && equalsAt(bytes, start, NEWEST)) return LATEST_MODERN;
   return NAMES.find(bytes, start, end) - 1;
+}
+
+/** Whether `[start, end)` names the newest revision. */
+export function isNewestRevision(view: DataView, start: number, end: number): boolean {
+  return NEWEST_WORDS.equals(view, start, end);
 }
 
 /** The index of the revision named so, or REVISION_UNKNOWN. */

@@ -8,7 +8,7 @@
  * fits none has been compared with all, but its values were scanned LATE_MAX times at most.
  */
 import { ByteRange, ByteRanges } from '../../../shared/byte-words.ts';
-import { takeBytes } from '../../../shared/kernel/byte-kernel.ts';
+import { giveBytes, takeBytes } from '../../../shared/kernel/byte-kernel.ts';
 import {
   MessageShape,
   SHAPE_DIFFERS_LATE,
@@ -57,6 +57,17 @@ export class PeekMemo {
     const verdict = peek(bytes, start, end, out);
     if (isSmall && verdict === PEEK_OK) this.#learn(bytes, start, end, out);
     return verdict;
+  }
+
+  /** Forgets all, and gives its memory back. */
+  close(): void {
+    this.#shapes.length = 0;
+    this.#placeOf.length = 0;
+    if (this.#places !== null) giveBytes(this.#places.bytes);
+    this.#places = null;
+    this.#freePlace = 0;
+    this.#latest = 0;
+    this.#hand = 0;
   }
 
   #fill(bytes: Uint8Array, start: number, end: number, out: Peek): boolean {

@@ -99,6 +99,8 @@ export interface HttpResponseListener {
 
 /** One call under way. Never reused, so an old handle does no harm. */
 export interface HttpCall {
+  /** Some of its request may still wait in the socket, in the memory it was given in. */
+  readonly isHeld: boolean;
   /**
    * Gives the call up: its connection is closed, which is how a modern server learns of a
    * cancellation. On a pipelined connection with other calls the answer is dropped instead, and the
