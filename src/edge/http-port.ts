@@ -167,6 +167,17 @@ export interface HttpExchange {
    * long-lived function, called before `cork` returns.
    */
   cork(fn: (exchange: HttpExchange) => void): void;
+  /**
+   * What is sent from here on may be held back until `sendHeld`, which comes in the same turn and before
+   * any other exchange of this server is written to. `end` and `abort` lift it as well.
+   */
+  holdBack(): void;
+  /**
+   * Sends what was held back.
+   *
+   * @returns false if the socket is full, as `write`
+   */
+  sendHeld(): boolean;
   /** False once the exchange has ended. */
   readonly isOpen: boolean;
 }

@@ -343,7 +343,7 @@ export class LeanConnection implements LeanWire {
   #abortExchange(): void {
     const { exchange } = this;
     if (!exchange.isOpen) return;
-    exchange.isOpen = false;
+    exchange.drop();
     this.#host.listener.onAborted(exchange);
   }
 

@@ -1,6 +1,8 @@
 /**
  * The answer to the request at hand of one lean connection. One object per connection, lent again with
- * each of its requests. What is written within `cork` is put together in the slab and leaves at its end.
+ * each of its requests. What is written within `cork`, or between `holdBack` and `sendHeld`, is put together
+ * in the slab and leaves at its end, or when the slab is full. All connections share the slab: it is empty
+ * whenever an answer begins, or one client would get what was meant for another.
  */
 import { assert } from '../../shared/assert.ts';
 import { ByteRange, copyLarge, copyRange } from '../../shared/byte-words.ts';
@@ -74,6 +76,7 @@ export class LeanExchange implements HttpExchange {
     if (!this.isOpen) return;
     assert(!this.hasBegun, 'an answer begins once');
     const { slab, isLast } = this.#wire;
+    assert(slab.length === 0, 'nothing of another answer is held back', slab.length);
     const isEmpty = status === 204 || status === 304;
     slab.writeHead(status, contentType, headers, isLast, isEmpty ? BODY_NONE : end - start);
     if (!isEmpty && !this.#isHead) {
@@ -91,6 +94,7 @@ export class LeanExchange implements HttpExchange {
     const isEmpty = status === 204 || status === 304;
     this.#isBodyless = this.#isHead || isEmpty;
     const { slab, isLast } = this.#wire;
+    assert(slab.length === 0, 'nothing of another answer is held back', slab.length);
     slab.writeHead(status, contentType, headers, isLast, isEmpty ? BODY_NONE : BODY_CHUNKED);
     if (!this.#isCorked) this.#wire.flush();
   }
@@ -125,9 +129,16 @@ export class LeanExchange implements HttpExchange {
 
   abort(): void {
     if (!this.isOpen) return;
-    this.isOpen = false;
-    this.#wire.slab.length = 0;
+    this.drop();
     this.#wire.destroy();
+  }
+
+  /** Ends the exchange without another byte, and without a word to its connection. */
+  drop(): void {
+    this.isOpen = false;
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#wire.slab.length = 0;
   }
 
   cork(fn: (exchange: HttpExchange) => void): void {
@@ -146,6 +157,22 @@ export class LeanExchange implements HttpExchange {
       // What a failure left behind must not be the beginning of somebody else's answer.
       if (!isDone) this.#wire.slab.length = 0;
     }
+    this.#lift();
+  }
+
+  holdBack(): void {
+    if (this.isOpen) this.#isCorked = true;
+  }
+
+  sendHeld(): boolean {
+    if (this.#isCorked) {
+      this.#isCorked = false;
+      this.#lift();
+    }
+    return !this.isStalled;
+  }
+
+  #lift(): void {
     if (this.isOpen && this.#wire.slab.length > 0 && !this.#wire.flush()) this.isStalled = true;
   }
 
@@ -166,6 +193,7 @@ export class LeanExchange implements HttpExchange {
 
   #finish(): void {
     this.isOpen = false;
+    this.#isCorked = false;
     this.#wire.onAnswered();
   }
 

@@ -137,6 +137,14 @@ export class NodeExchange implements HttpExchange {
     this.response.uncork();
   }
 
+  holdBack(): void {
+    // Each write leaves by itself.
+  }
+
+  sendHeld(): boolean {
+    return true;
+  }
+
   #writeHead(
     status: number,
     contentType: string,

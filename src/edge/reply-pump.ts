@@ -78,7 +78,7 @@ export class ReplyPump {
     const reader = shard.reader;
     if (reader === null) return;
     shard.writer.nowMs = this.#clock.nowMs();
-    while (reader.read(shard.writer, FRAMES_PER_TURN) > 0);
+    while (shard.writer.read(reader, FRAMES_PER_TURN) > 0);
     shard.reader = null;
   }
 
@@ -91,7 +91,7 @@ export class ReplyPump {
       const reader = shard.reader;
       if (reader === null) continue;
       shard.writer.nowMs = nowMs;
-      const frames = reader.read(shard.writer, FRAMES_PER_TURN);
+      const frames = shard.writer.read(reader, FRAMES_PER_TURN);
       if (frames > 0) {
         this.#counters.add(COUNTERS.FRAMES_READ.id, frames);
         if (reader.takeStarved()) shard.proxy.ring();

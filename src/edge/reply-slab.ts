@@ -18,8 +18,8 @@ import { isFieldSafe } from './framing-rules.ts';
 
 /** All but large answers fit. */
 const SLAB_BYTES = 16 * 1024;
-/** A piece of a large answer, which is a frame from a shard, with all that is around it. */
-const LARGE_BYTES = FRAME_BYTES_MAX + 4 * 1024;
+/** A piece of a large answer, which is a frame from a shard, behind all that a slab can hold. */
+const LARGE_BYTES: number = FRAME_BYTES_MAX + SLAB_BYTES;
 /** What a head may take of it. Shards' header blocks are far smaller; see `writeHead`. */
 const HEAD_BYTES_MAX = 8 * 1024;
 /** Up to here views are kept by length: making one costs more than a small copy. */
@@ -29,8 +29,12 @@ const PREFIXES_MAX = 256;
 /** Prefixes of a second that lie where the kernel copies from, and how long each of them may be. */
 const PLACES = 8;
 const PLACE_BYTES = 256;
-/** Hexadecimal digits of a chunk's size, its line end and the one behind the chunk. */
-const CHUNK_EXTRA_BYTES = 12;
+/**
+ * Up to 8 hexadecimal digits of a chunk's size, its line end and the one behind the chunk; and, as a chunk
+ * may be followed at once, the 5 bytes of `CHUNKED_END`. What then is left of the digits is enough for the
+ * size of a chunk that does not fit.
+ */
+const CHUNK_EXTRA_BYTES: number = 8 + 2 + 2 + 5;
 
 const CHUNKED_END = Buffer.from('0\r\n\r\n', 'latin1');
 const CLOSE_FIELD = Buffer.from('Connection: close\r\n', 'latin1');
@@ -181,7 +185,7 @@ export class ReplySlab {
     this.length = copyRange(this.#sources.of(source), start, end, this.#range, this.length);
   }
 
-  /** Whether a chunk of so many bytes fits with all that is around it. */
+  /** Whether a chunk of so many bytes fits with all that is around it, the end of the body included. */
   hasChunkRoom(bytes: number): boolean {
     return this.hasRoom(bytes + CHUNK_EXTRA_BYTES);
   }

@@ -9,6 +9,9 @@
  *   it only earns a small credit, so that a next write comes and tells. A client that does not read so
  *   holds at most two windows here, ring and socket buffer together, however small its own buffers are.
  * - Frames of exchanges that are over are ignored: their number is stale.
+ * - Of frames that come one behind the other for one exchange, what is sent is held back and leaves in one
+ *   write: with the last of them (FIN, ABORT), before a frame of any other exchange, or at the end of `read`.
+ *   Only then is known whether the socket took it, so credit waits as long, but for a whole batch of it.
  */
 import { COUNTERS } from '../../shared/counter-catalogue.ts';
 import type { CounterBlock } from '../../shared/counter-cell.ts';
@@ -26,7 +29,7 @@ import {
 } from '../../shared/frame-kind.ts';
 import { CREDIT_BYTES } from '../../shared/limits.ts';
 import { REPLY_EVENT_STREAM, ReplyView } from '../../shared/reply-codec.ts';
-import type { FrameHandler } from '../../shared/ring-reader.ts';
+import type { FrameHandler, RingReader } from '../../shared/ring-reader.ts';
 import { PHASE_BODY, PHASE_EVENTS, PHASE_OPEN } from './connection-table.ts';
 import type { EdgeExchange } from './connection-table.ts';
 import {
@@ -55,6 +58,10 @@ export class ReplyWriter implements FrameHandler {
   readonly #view = new ReplyView();
   /** Exchanges whose socket is full and has taken nothing since. */
   readonly #stalled = new Set<EdgeExchange>();
+  /** What is sent to this one is held back. Its answer has begun and its client is there. */
+  #held: EdgeExchange | null = null;
+  /** What its last write answered: a socket that is known to be full, or whose server holds nothing back. */
+  #isTaken = true;
   /** The frame at hand, for the functions that run within `cork`. */
   #exchange: EdgeExchange | null = null;
   #isFin = false;
@@ -71,6 +78,14 @@ export class ReplyWriter implements FrameHandler {
     this.#bytes = cells.bytes;
   }
 
+  /** Handles up to `framesMax` frames of the shard's ring; all that they say has left when this returns. */
+  read(reader: RingReader, framesMax: number): number {
+    const frames = reader.read(this, framesMax);
+    if (this.#held !== null) this.#sendHeld(this.#held);
+    return frames;
+  }
+
+  /** From the reader. */
   onFrame(
     kind: number,
     flags: number,
@@ -82,6 +97,7 @@ export class ReplyWriter implements FrameHandler {
   ): void {
     const exchange = this.#shard.table.find(number);
     if (exchange === undefined) return;
+    if (this.#held !== null && this.#held !== exchange) this.#sendHeld(this.#held);
     const isFin = (flags & FLAG_FIN) !== 0;
     if (kind === FRAME_HEAD) this.#onHead(exchange, isFin, bytes, start, end);
     else if (kind === FRAME_DATA) this.#onData(exchange, isFin, bytes, start, end);
@@ -152,8 +168,12 @@ export class ReplyWriter implements FrameHandler {
     if (http !== null && exchange.phase === PHASE_OPEN) {
       this.#exchange = exchange;
       this.#isFin = isFin;
-      if (this.#view.reset(bytes, start, end)) http.cork(this.#sendHead);
-      else this.#refuseFrame(exchange);
+      if (this.#view.reset(bytes, start, end)) {
+        if (!isFin) this.#holdBack(exchange, http);
+        http.cork(this.#sendHead);
+      } else {
+        this.#refuseFrame(exchange);
+      }
       this.#exchange = null;
     }
     if (isFin) this.#finish(exchange);
@@ -195,10 +215,27 @@ export class ReplyWriter implements FrameHandler {
         http.cork(this.#sendLast);
         this.#exchange = null;
       } else {
+        this.#holdBack(exchange, http);
         this.#write(exchange, http, bytes, start, end);
       }
     }
     if (isFin) this.#finish(exchange);
+  }
+
+  #holdBack(exchange: EdgeExchange, http: HttpExchange): void {
+    if (this.#held === exchange) return;
+    this.#held = exchange;
+    this.#isTaken = true;
+    http.holdBack();
+  }
+
+  /** What was held back leaves, and tells how full the socket is. */
+  #sendHeld(exchange: EdgeExchange): void {
+    this.#held = null;
+    const { http } = exchange;
+    if (http === null) return;
+    if (http.sendHeld() && this.#isTaken) this.#onTaken(exchange);
+    else this.#block(exchange);
   }
 
   readonly #sendLast = (http: HttpExchange): void => {
@@ -218,17 +255,21 @@ export class ReplyWriter implements FrameHandler {
     end: number,
   ): void {
     if (end === start) return;
-    const isTaken = http.write(bytes, start, end);
+    this.#isTaken = http.write(bytes, start, end);
     exchange.creditBytes += end - start;
     this.#counters.add(COUNTERS.EDGE_BYTES_OUT.id, end - start);
     if (exchange.phase === PHASE_EVENTS) exchange.noteTail(bytes, start, end);
-    if (isTaken) {
-      const wasBlocked = exchange.isBlocked;
-      if (wasBlocked) this.#unblock(exchange);
-      this.#credit(exchange, wasBlocked ? 1 : CREDIT_BATCH_BYTES);
-    } else if (exchange.http !== null) {
-      this.#block(exchange);
+    if (!this.#isTaken) {
+      if (exchange.http !== null) this.#block(exchange);
+    } else if (exchange.creditBytes >= CREDIT_BATCH_BYTES) {
+      this.#sendHeld(exchange);
     }
+  }
+
+  #onTaken(exchange: EdgeExchange): void {
+    const wasBlocked = exchange.isBlocked;
+    if (wasBlocked) this.#unblock(exchange);
+    this.#credit(exchange, wasBlocked ? 1 : CREDIT_BATCH_BYTES);
   }
 
   #block(exchange: EdgeExchange): void {
@@ -282,6 +323,8 @@ export class ReplyWriter implements FrameHandler {
       if (events.length > 0) http.write(events, 0, events.length);
       if (http.isOpen) http.end();
     } else {
+      // What came before the end is a part of an answer, which tells the client more than none.
+      http.sendHeld();
       http.abort();
     }
   }
@@ -309,6 +352,7 @@ export class ReplyWriter implements FrameHandler {
   }
 
   #finish(exchange: EdgeExchange): void {
+    this.#held = null; // no other is held while a frame of this one is at hand
     // A shard that ends an exchange it has not answered owes the client a word.
     if (exchange.http !== null) this.#fail(exchange, 'INTERNAL_ERROR', null);
     this.#unblock(exchange);

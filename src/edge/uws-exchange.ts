@@ -268,6 +268,14 @@ export class UwsExchange implements HttpExchange {
     this.#corked(this.#runCorked);
   }
 
+  holdBack(): void {
+    // A cork of uWebSockets.js ends with the function that it was opened for.
+  }
+
+  sendHeld(): boolean {
+    return true;
+  }
+
   readonly #runCorked = (): void => {
     const run = this.#run;
     this.#run = nothing;

@@ -5,12 +5,14 @@ import type { HttpExchange } from '../../src/edge/http-server.ts';
 import type { RequestParser } from '../../src/edge/request-parser.ts';
 import { describeHttpAbuse } from '../cases/http-abuse.ts';
 import { describeHttpFraming } from '../cases/http-framing.ts';
+import { describeHttpHeld } from '../cases/http-held.ts';
 import { describeHttpServer, get, post, ServerBench } from '../cases/http-server.ts';
 import { HttpRecorder, replyText } from '../support/http-recorder.ts';
 
 describe('the lean HTTP server', () => {
   describeHttpServer('lean');
   describeHttpFraming('lean');
+  describeHttpHeld('lean');
   describeHttpAbuse('lean');
 });
 

@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { describeHttpAbuse } from '../cases/http-abuse.ts';
 import { describeHttpFraming } from '../cases/http-framing.ts';
+import { describeHttpHeld } from '../cases/http-held.ts';
 import { describeHttpServer, get, ServerBench } from '../cases/http-server.ts';
 
 describe('the HTTP server on node:http', () => {
   describeHttpServer('node');
   describeHttpFraming('node');
+  describeHttpHeld('node');
   describeHttpAbuse('node');
 });
 

@@ -1,11 +1,13 @@
 /** Frames from one ring to clients, with sockets as full as the test says. */
 import { describe, expect, it } from 'vitest';
 import { ByteRange } from '../../shared/byte-words.ts';
-import { CounterBlock } from '../../shared/counter-cell.ts';
+import { COUNTERS } from '../../shared/counter-catalogue.ts';
+import { CounterBlock, CounterReader } from '../../shared/counter-cell.ts';
 import { Doorbell } from '../../shared/doorbell.ts';
 import { ExchangeCells } from '../../shared/exchange-cell.ts';
 import { FAULTS } from '../../shared/fault.ts';
 import {
+  CANCEL_CLIENT_GONE,
   CANCEL_SLOW_CLIENT,
   FLAG_FIN,
   FRAME_ABORT,
@@ -32,6 +34,7 @@ class Bench {
   readonly layout = layoutRegion({ shards: 1 });
   readonly region = createRegion(this.layout);
   readonly counters = new CounterBlock(this.region, this.layout.counters[0]!);
+  readonly counts = new CounterReader(this.region, this.layout.counters[0]!);
   readonly cells = new ExchangeCells(this.region, this.layout.exchangeCells[0]!);
   readonly proxy = new ShardProxy(
     0,
@@ -45,27 +48,50 @@ class Bench {
   readonly exchange: EdgeExchange;
   creditBytes = 0;
   cancels: number[] = [];
+  readonly #outReader: RingReader;
+  readonly #out: RingWriter;
+  #isInTurn = false;
   readonly #in = new RingReader(this.region, this.layout.ringsIn[0]![0]!, this.layout.ringInBytes);
 
   constructor() {
-    const { ringsIn, ringInBytes } = this.layout;
+    const { ringsIn, ringInBytes, ringsOut, ringOutBytes } = this.layout;
     this.proxy.attach(1, new RingWriter(this.region, ringsIn[0]![0]!, ringInBytes));
-    const empty = new Uint8Array(0);
-    this.exchange = this.proxy.tryOpen(this.http, new Uint8Array(40), 40, empty, 0, 0, null)!;
+    this.#out = new RingWriter(this.region, ringsOut[0]![0]!, ringOutBytes);
+    this.#outReader = new RingReader(this.region, ringsOut[0]![0]!, ringOutBytes);
+    this.exchange = this.open(this.http);
   }
 
-  head(contentType: number, flags = 0): void {
+  open(http: RecordedExchange): EdgeExchange {
+    const empty = new Uint8Array(0);
+    return this.proxy.tryOpen(http, new Uint8Array(40), 40, empty, 0, 0, null)!;
+  }
+
+  head(contentType: number, flags = 0, exchange = this.exchange): void {
     const payload = new Uint8Array(8);
     writeReplyHead(new ByteRange(payload), 0, 200, contentType, 0, 0);
-    this.frame(FRAME_HEAD, flags, 0, payload);
+    this.frame(FRAME_HEAD, flags, 0, payload, exchange);
   }
 
   data(bytes: number, flags = 0): void {
     this.frame(FRAME_DATA, flags, 0, new Uint8Array(bytes).fill(0x78));
   }
 
-  frame(kind: number, flags: number, aux: number, payload: Uint8Array): void {
-    this.writer.onFrame(kind, flags, this.exchange.number, aux, payload, 0, payload.length);
+  text(text: string, flags = 0, exchange = this.exchange): void {
+    this.frame(FRAME_DATA, flags, 0, new TextEncoder().encode(text), exchange);
+  }
+
+  /** A frame that is read at once, in a turn of its own, if no turn is under way. */
+  frame(kind: number, flags: number, aux: number, payload: Uint8Array, to = this.exchange): void {
+    this.#out.tryWrite(kind, flags, to.number, aux, payload, 0, payload.length);
+    if (!this.#isInTurn) this.writer.read(this.#outReader, 1);
+  }
+
+  /** The frames that `write` writes are all there when the edge reads. */
+  turn(write: () => void): void {
+    this.#isInTurn = true;
+    write();
+    this.#isInTurn = false;
+    this.writer.read(this.#outReader, 1000);
   }
 
   /** What the shard was sent since the last look. */
@@ -109,11 +135,14 @@ describe('credit', () => {
   });
 
   it('is withheld from a full socket, so that one window is all it holds', () => {
-    const bench = new Bench();
-    bench.head(REPLY_JSON);
-    bench.http.isTaken = false;
-    expect(bench.sendAll(0)).toBe(CREDIT_BYTES);
-    expect(bench.writer.stalledCount).toBe(1);
+    for (const canHold of [true, false]) {
+      const bench = new Bench();
+      bench.http.canHold = canHold;
+      bench.head(REPLY_JSON);
+      bench.http.isTaken = false;
+      expect(bench.sendAll(0)).toBe(CREDIT_BYTES);
+      expect(bench.writer.stalledCount).toBe(1);
+    }
   });
 
   it('holds two windows at most for a socket that takes a little for ever and never drains', () => {
@@ -163,6 +192,127 @@ describe('credit', () => {
     expect(bench.writer.stalledCount).toBe(0);
     bench.data(0, FLAG_FIN);
     expect([bench.http.bytes, bench.proxy.openCount]).toEqual([sent, 0]);
+  });
+});
+
+describe('what is read in one turn', () => {
+  it('leaves in one write, if it is all for one exchange', () => {
+    const bench = new Bench();
+    bench.turn(() => {
+      bench.head(REPLY_EVENT_STREAM);
+      bench.text('one ');
+      bench.text('two ');
+      bench.text('', FLAG_FIN);
+    });
+    expect(bench.http.sent).toEqual(['<200>one two <end>']);
+    expect(bench.proxy.openCount).toBe(0);
+  });
+
+  it('leaves at its end, though the answer goes on', () => {
+    const bench = new Bench();
+    bench.turn(() => bench.head(REPLY_EVENT_STREAM));
+    bench.turn(() => {
+      bench.text('one ');
+      bench.text('two ');
+    });
+    bench.turn(() => bench.text('three', FLAG_FIN));
+    expect(bench.http.sent).toEqual(['<200>', 'one two ', 'three<end>']);
+  });
+
+  it('leaves in the order in which it was read, exchange by exchange', () => {
+    const bench = new Bench();
+    const [second, third] = [new RecordedExchange(), new RecordedExchange()];
+    second.sent = third.sent = bench.http.sent;
+    const [secondExchange, thirdExchange] = [bench.open(second), bench.open(third)];
+    bench.turn(() => {
+      bench.head(REPLY_EVENT_STREAM);
+      bench.text('a1 ');
+      bench.head(REPLY_EVENT_STREAM, 0, secondExchange);
+      bench.text('b1 ', 0, secondExchange);
+      bench.head(REPLY_JSON, FLAG_FIN, thirdExchange);
+      bench.text('a2 ');
+      bench.text('a3 ');
+      bench.text('b2 ', FLAG_FIN, secondExchange);
+    });
+    expect(bench.http.sent).toEqual(['<200>a1 ', '<200>b1 ', '<200><end>', 'a2 a3 ', 'b2 <end>']);
+  });
+
+  it('finds a full socket at its end: credit is withheld, and the client counts as slow', () => {
+    const bench = new Bench();
+    bench.head(REPLY_EVENT_STREAM);
+    bench.data(CREDIT_BYTES / 2 - FRAME_BYTES);
+    bench.http.isTaken = false;
+    bench.writer.nowMs = 1000;
+    bench.turn(() => {
+      bench.data(FRAME_BYTES / 2);
+      bench.data(FRAME_BYTES);
+    });
+    bench.look();
+    expect([bench.creditBytes, bench.writer.stalledCount]).toEqual([0, 1]);
+    expect(bench.writer.dropSlowClients(2000, 1000)).toBe(1);
+  });
+
+  it('finds a socket that has drained: all credit comes back, and the client is slow no more', () => {
+    const bench = new Bench();
+    bench.head(REPLY_EVENT_STREAM);
+    bench.http.isTaken = false;
+    bench.data(100);
+    bench.http.isTaken = true;
+    bench.turn(() => {
+      bench.data(10);
+      bench.data(20);
+    });
+    bench.look();
+    expect([bench.creditBytes, bench.writer.stalledCount]).toEqual([130, 0]);
+  });
+
+  it('returns half a window of credit as soon as so much has left', () => {
+    const bench = new Bench();
+    bench.head(REPLY_JSON);
+    bench.turn(() => {
+      for (let sent = 0; sent < CREDIT_BYTES; sent += FRAME_BYTES) bench.data(FRAME_BYTES);
+    });
+    expect(bench.http.sent.length).toBe(3);
+    expect(bench.counts.read(COUNTERS.EDGE_CREDITS.id)).toBe(2);
+    bench.look();
+    expect(bench.creditBytes).toBe(CREDIT_BYTES);
+  });
+
+  it('says in the same write that its shard gave up in the middle of it', () => {
+    const bench = new Bench();
+    bench.turn(() => {
+      bench.head(REPLY_EVENT_STREAM);
+      bench.text('data: 1\n\n');
+      bench.frame(FRAME_ABORT, 0, FAULTS.UPSTREAM_CLOSED.id, new TextEncoder().encode('{}'));
+    });
+    expect(bench.http.sent).toEqual(['<200>data: 1\n\nevent: message\ndata: {}\n\n<end>']);
+  });
+
+  it('is sent before the connection is dropped, if it is the beginning of a body that broke off', () => {
+    const bench = new Bench();
+    bench.turn(() => {
+      bench.head(REPLY_JSON);
+      bench.text('{"a":');
+      bench.frame(FRAME_ABORT, 0, FAULTS.UPSTREAM_CLOSED.id, new Uint8Array(0));
+    });
+    expect(bench.http.sent).toEqual(['<200>{"a":', '<abort>']);
+  });
+
+  it('is for nobody if its client is found to be gone meanwhile', () => {
+    const bench = new Bench();
+    const other = new RecordedExchange();
+    const otherExchange = bench.open(other);
+    bench.http.onWrite = () => bench.writer.dropClient(bench.exchange, CANCEL_CLIENT_GONE);
+    bench.turn(() => {
+      bench.head(REPLY_EVENT_STREAM);
+      bench.text('one ');
+      bench.text('two ');
+      bench.head(REPLY_JSON, FLAG_FIN, otherExchange);
+      bench.text('', FLAG_FIN);
+    });
+    bench.look();
+    expect([bench.http.sent, other.sent]).toEqual([[], ['<200><end>']]);
+    expect([bench.cancels, bench.proxy.openCount]).toEqual([[CANCEL_CLIENT_GONE], 0]);
   });
 });
 

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { loadUws } from '../../src/edge/uws-server.ts';
 import { describeHttpAbuse } from '../cases/http-abuse.ts';
 import { describeHttpFraming } from '../cases/http-framing.ts';
+import { describeHttpHeld } from '../cases/http-held.ts';
 import { describeHttpServer, get, HEADER_BYTES_MAX, ServerBench } from '../cases/http-server.ts';
 import { replyText, writeText } from '../support/http-recorder.ts';
 
@@ -24,6 +25,7 @@ if (whyNot !== '')
 describe.runIf(whyNot === '')(title, () => {
   describeHttpServer('uws');
   describeHttpFraming('uws');
+  describeHttpHeld('uws');
   describeHttpAbuse('uws');
 });
 

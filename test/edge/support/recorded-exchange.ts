@@ -9,8 +9,10 @@ export class RecordedExchange implements HttpExchange {
   slot = -1;
   state: unknown = undefined;
   isOpen = true;
-  /** What `write` answers. */
+  /** Whether the socket takes what leaves. */
   isTaken = true;
+  /** Whether it holds back as the lean server does; the others do not. */
+  canHold = true;
   /** Bytes that wait before the socket; null: as `isTaken` says. */
   waitingBytes: number | null = null;
   status = 0;
@@ -19,7 +21,13 @@ export class RecordedExchange implements HttpExchange {
   text = '';
   bytes = 0;
   wasAborted = false;
+  /** What left, one entry a write to the socket; a log that several exchanges may share. */
+  sent: string[] = [];
+  onWrite: () => void = () => undefined;
   readonly #decoder = new TextDecoder();
+  #isHeld = false;
+  #held = '';
+  #heldBytes = 0;
 
   peerFamily(): 4 | 6 {
     return 4;
@@ -37,6 +45,7 @@ export class RecordedExchange implements HttpExchange {
     start: number,
     end: number,
   ): void {
+    this.holdBack();
     this.begin(status, contentType, headers);
     this.write(body, start, end);
     this.end();
@@ -46,26 +55,60 @@ export class RecordedExchange implements HttpExchange {
     this.status = status;
     this.contentType = contentType;
     this.headers = headers;
+    this.#send(`<${status}>`, 0);
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     this.bytes += end - start;
-    if (this.bytes < TEXT_BYTES_MAX) this.text += this.#decoder.decode(bytes.slice(start, end));
-    if (this.waitingBytes === null) return this.isTaken;
-    this.waitingBytes += end - start;
-    return false;
+    const isShort = this.bytes < TEXT_BYTES_MAX;
+    const text = isShort ? this.#decoder.decode(bytes.slice(start, end)) : '';
+    this.text += text;
+    this.onWrite();
+    return this.#send(text, end - start);
   }
 
   end(): void {
+    this.#send('<end>', 0);
+    this.sendHeld();
     this.isOpen = false;
   }
 
   abort(): void {
     this.isOpen = false;
     this.wasAborted = true;
+    this.#held = '';
+    this.#heldBytes = 0;
+    this.sent.push('<abort>');
+  }
+
+  holdBack(): void {
+    this.#isHeld = this.canHold;
+  }
+
+  sendHeld(): boolean {
+    this.#isHeld = false;
+    const text = this.#held;
+    this.#held = '';
+    return (text === '' && this.#heldBytes === 0) || this.#send(text, this.#heldBytes);
+  }
+
+  #send(text: string, bytes: number): boolean {
+    if (this.#isHeld) {
+      this.#held += text;
+      this.#heldBytes += bytes;
+      return true;
+    }
+    this.#heldBytes = 0;
+    this.sent.push(text);
+    if (this.waitingBytes === null) return this.isTaken;
+    this.waitingBytes += bytes;
+    return false;
   }
 
   cork(fn: (exchange: HttpExchange) => void): void {
+    const wasHeld = this.#isHeld;
+    this.holdBack();
     fn(this);
+    if (!wasHeld) this.sendHeld();
   }
 }
