@@ -22,10 +22,12 @@ export class EdgeProxy {
   readonly #frames: FrameWriter;
   readonly #onDone: (exchange: Exchange) => void;
   readonly #targets = new ByteRanges();
+  /** What is open and cannot be written straight into the ring: a whole body, or a piece of one. */
   #whole: Buffer | null = null;
   #wholeStatus = 0;
   #wholeType = 0;
   #wholeFields: ReplyFields = NO_FIELDS;
+  #isLastPiece = false;
 
   /** @param onDone told when an exchange's last frame is out */
   constructor(frames: FrameWriter, onDone: (exchange: Exchange) => void) {
@@ -33,7 +35,7 @@ export class EdgeProxy {
     this.#onDone = onDone;
   }
 
-  /** Where `beginWhole` put the body. */
+  /** Where `beginWhole`, `beginWithPiece` and `beginPiece` want their bytes. */
   get target(): Buffer {
     return this.#whole ?? this.#frames.target;
   }
@@ -66,8 +68,7 @@ export class EdgeProxy {
     const whole = this.#whole;
     if (whole === null) {
       this.#frames.commit();
-      exchange.replyState = REPLY_DONE;
-      this.#onDone(exchange);
+      this.#finish(exchange);
       return;
     }
     this.#whole = null;
@@ -92,6 +93,59 @@ export class EdgeProxy {
     exchange.credit = CREDIT_BYTES;
   }
 
+  /**
+   * The same with the body's first piece, of exactly `bytes` bytes, which travels in the head's frame if it
+   * fits: to be written to `target` at the index this returns; `finishPiece` sends it.
+   */
+  beginWithPiece(
+    exchange: Exchange,
+    status: number,
+    contentType: number,
+    fields: ReplyFields,
+    bytes: number,
+  ): number {
+    const payload = REPLY_HEAD_BYTES + fields.bytes.length + bytes;
+    if (payload > PAYLOAD_BYTES_MAX) {
+      this.begin(exchange, status, contentType, fields, 0);
+      return this.beginPiece(exchange, bytes, false);
+    }
+    this.#whole = null;
+    this.#isLastPiece = false;
+    exchange.credit = CREDIT_BYTES - bytes;
+    const at = this.#frames.claim(FRAME_HEAD, 0, exchange.number, 0, payload);
+    return this.#writeHead(at, status, contentType, fields);
+  }
+
+  /**
+   * Opens a piece of the body of exactly `bytes` bytes, to be written to `target` at the index this returns;
+   * `finishPiece` sends it. What credit and a frame allow is written straight into the ring.
+   *
+   * @param isLast the body is complete with it: its frame ends the exchange
+   */
+  beginPiece(exchange: Exchange, bytes: number, isLast: boolean): number {
+    this.#isLastPiece = isLast;
+    const mustWait = exchange.queuedBytes > 0 || bytes > exchange.credit;
+    if (mustWait || bytes > PAYLOAD_BYTES_MAX) {
+      this.#whole = Buffer.allocUnsafe(bytes);
+      return 0;
+    }
+    this.#whole = null;
+    exchange.credit -= bytes;
+    return this.#frames.claim(FRAME_DATA, isLast ? FLAG_FIN : 0, exchange.number, 0, bytes);
+  }
+
+  finishPiece(exchange: Exchange): void {
+    const piece = this.#whole;
+    if (piece !== null) {
+      this.#whole = null;
+      this.#send(exchange, piece, 0, piece.length, true);
+      if (this.#isLastPiece) this.end(exchange);
+      return;
+    }
+    this.#frames.commit();
+    if (this.#isLastPiece) this.#finish(exchange);
+  }
+
   /** Sends a piece of the body. False when the source should pause until `onCredit`. */
   data(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
     if (exchange.replyState === REPLY_DONE) return true;
@@ -108,8 +162,7 @@ export class EdgeProxy {
     }
     this.#frames.claim(FRAME_DATA, FLAG_FIN, exchange.number, 0, 0);
     this.#frames.commit();
-    exchange.replyState = REPLY_DONE;
-    this.#onDone(exchange);
+    this.#finish(exchange);
   }
 
   /** Ends an exchange in the middle: the edge turns the fault into what still can be said. */
@@ -119,8 +172,7 @@ export class EdgeProxy {
     exchange.queuedBytes = 0;
     this.#frames.claim(FRAME_ABORT, 0, exchange.number, FAULTS[code].id, 0);
     this.#frames.commit();
-    exchange.replyState = REPLY_DONE;
-    this.#onDone(exchange);
+    this.#finish(exchange);
   }
 
   /** Tells the edge ids that do not fit the shared cell: a JSON array. Of a batch, an array is answered. */
@@ -142,6 +194,11 @@ export class EdgeProxy {
     if (exchange.queuedBytes > 0) return;
     if (exchange.finQueued) this.end(exchange);
     else if (exchange.source !== null) exchange.source.onCredit(exchange);
+  }
+
+  #finish(exchange: Exchange): void {
+    exchange.replyState = REPLY_DONE;
+    this.#onDone(exchange);
   }
 
   #writeHead(at: number, status: number, contentType: number, fields: ReplyFields): number {

@@ -114,31 +114,27 @@ export class Replier {
       return 0;
     }
     if (exchange.replyState === REPLY_EVENTS) {
-      this.#held = Buffer.allocUnsafe(bytes + EVENT_BYTES);
-      EVENT_START.copy(this.#held, 0);
-      return EVENT_START.length;
+      return this.#startEvent(this.#edge.beginPiece(exchange, bytes + EVENT_BYTES, true), bytes);
     }
-    this.#held = null;
     return this.#edge.beginWhole(exchange, status, REPLY_JSON, fields, bytes);
   }
 
   finishMessage(exchange: Exchange): void {
     const held = this.#held;
-    if (held === null) {
+    if (held !== null) {
+      this.#held = null;
+      exchange.batch?.onResponse(exchange, held);
+    } else if (exchange.replyState === REPLY_EVENTS) {
+      this.#finishEvent(exchange);
+    } else {
       this.#edge.finishWhole(exchange);
-      return;
     }
-    this.#held = null;
-    if (exchange.batch !== null) {
-      exchange.batch.onResponse(exchange, held);
-      return;
-    }
-    EVENT_END.copy(held, held.length - EVENT_END.length);
-    this.#edge.data(exchange, held, 0, held.length);
-    this.#edge.end(exchange);
   }
 
+  /** What a batch gets in one piece. */
   #held: Buffer | null = null;
+  /** Where the message of the open event ends. */
+  #eventEnd = 0;
 
   /** 202 for notifications and responses that were taken. */
   accepted(exchange: Exchange): void {
@@ -163,13 +159,53 @@ export class Replier {
   event(exchange: Exchange, bytes: Buffer, start: number, end: number): boolean {
     const { batch } = exchange;
     if (batch !== null) return batch.onEvent(bytes, start, end);
-    if (!this.beginEvents(exchange)) return false;
-    const event = Buffer.allocUnsafe(end - start + EVENT_BYTES);
-    const at = EVENT_START.copy(event, 0);
-    bytes.copy(event, at, start, end);
-    EVENT_END.copy(event, at + end - start);
-    this.#edge.data(exchange, event, 0, event.length);
+    const at = this.beginEvent(exchange, end - start);
+    if (at < 0) return false;
+    copyLarge(bytes, start, end, this.target, at);
+    this.finishEvent(exchange);
     return true;
+  }
+
+  /**
+   * Opens such an event with a message of exactly `bytes` bytes, to be written to `target` at the returned
+   * index; `finishEvent` sends it. Less than 0 when this client cannot be sent events.
+   */
+  beginEvent(exchange: Exchange, bytes: number): number {
+    const { replyState } = exchange;
+    if (exchange.batch !== null) {
+      this.#held = Buffer.allocUnsafe(bytes);
+      return 0;
+    }
+    const size = bytes + EVENT_BYTES;
+    if (replyState === REPLY_EVENTS) {
+      return this.#startEvent(this.#edge.beginPiece(exchange, size, false), bytes);
+    }
+    if (replyState !== REPLY_NONE || !exchange.acceptsEvents) return -1;
+    exchange.replyState = REPLY_EVENTS;
+    const fields = EVENT_STREAM_FIELDS;
+    const at = this.#edge.beginWithPiece(exchange, 200, REPLY_EVENT_STREAM, fields, size);
+    return this.#startEvent(at, bytes);
+  }
+
+  finishEvent(exchange: Exchange): void {
+    const held = this.#held;
+    if (held === null) {
+      this.#finishEvent(exchange);
+      return;
+    }
+    this.#held = null;
+    exchange.batch?.onEvent(held, 0, held.length);
+  }
+
+  #startEvent(at: number, bytes: number): number {
+    const start = at + EVENT_START.copy(this.#edge.target, at);
+    this.#eventEnd = start + bytes;
+    return start;
+  }
+
+  #finishEvent(exchange: Exchange): void {
+    EVENT_END.copy(this.#edge.target, this.#eventEnd);
+    this.#edge.finishPiece(exchange);
   }
 
   /** Makes the reply an event stream. False when that is not possible (any more). */

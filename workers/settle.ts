@@ -268,16 +268,19 @@ export class Settle implements CallListener, ReplySource {
   /** Sends the message that `peek` describes with the edits of `#splice`, as an event. */
   #event(exchange: Exchange, bytes: Buffer, start: number, end: number, peek: Peek): void {
     const size = this.#splice.size(start, end);
-    const message = Buffer.allocUnsafe(size);
-    this.#splice.write(bytes, start, end, message, 0);
     if (exchange.queuedBytes > EVENT_BACKLOG_BYTES_MAX) {
       this.#tooSlow(exchange);
       return;
     }
     if (peek.hasLineBreak !== 1) {
-      this.#replier.event(exchange, message, 0, size);
+      const at = this.#replier.beginEvent(exchange, size);
+      if (at < 0) return;
+      this.#splice.write(bytes, start, end, this.#replier.target, at);
+      this.#replier.finishEvent(exchange);
       return;
     }
+    const message = Buffer.allocUnsafe(size);
+    this.#splice.write(bytes, start, end, message, 0);
     const line = Buffer.allocUnsafe(singleLineBytes(size));
     this.#replier.event(exchange, line, 0, toSingleLine(message, 0, size, line, 0));
   }
