@@ -10,8 +10,8 @@ import type { FrameWriter } from './frame-writer.ts';
 import { NO_FIELDS } from './reply-fields.ts';
 import type { ReplyFields } from './reply-fields.ts';
 
-/** Payload of one frame: the frame's own header must fit beside it. */
-const PAYLOAD_BYTES_MAX = FRAME_BYTES_MAX - 64;
+/** Payload of one frame, its header not counted: as much as one read of an upstream brings (`PIECE_BYTES_MAX`). */
+const PAYLOAD_BYTES_MAX = FRAME_BYTES_MAX;
 
 /**
  * The shard's handle on the edge: replies as frames. Keeps the rule of credit: of one exchange's reply

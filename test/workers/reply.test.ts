@@ -7,6 +7,7 @@ import { createRegion, layoutRegion } from '../../shared/region-descriptor.ts';
 import { REPLY_EVENT_STREAM, ReplyView } from '../../shared/reply-codec.ts';
 import { RingReader } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
+import { PIECE_BYTES_MAX } from '../../src/transport/http/http-client.ts';
 import type { Batch } from '../../workers/batch.ts';
 import { EdgeProxy } from '../../workers/edge-proxy.ts';
 import { Exchange, REPLY_DONE } from '../../workers/exchange.ts';
@@ -147,6 +148,17 @@ describe('an event stream', () => {
     bench.respond('{}');
     bench.frames();
     expect([bench.event('late'), bench.frames()]).toEqual([false, []]);
+  });
+});
+
+describe('a body of unknown size', () => {
+  it('takes one frame for what one read of an upstream brings', () => {
+    const bench = new Bench();
+    const piece = Buffer.alloc(PIECE_BYTES_MAX, 'x');
+    bench.replier.beginBody(bench.exchange);
+    bench.replier.data(bench.exchange, piece, 0, piece.length);
+    bench.replier.end(bench.exchange);
+    expect(bench.frames().map(([, body]) => body.length)).toEqual([0, PIECE_BYTES_MAX, 0]);
   });
 });
 
