@@ -32,6 +32,22 @@ describe('many requests at once', () => {
     expect(harness.edge.openExchanges).toBe(0);
   });
 
+  it('300 of them, each answered by a stream of events, get their own events and no others', async () => {
+    harness = await Harness.start();
+    const eventOf = (message: object): string =>
+      `event: message\ndata: ${JSON.stringify(message)}\n\n`;
+    const calls = Array.from({ length: 300 }, async (_, call) => {
+      const [events, bytes] = [call % 9, (call % 7) * 1500];
+      const reply = await harness.call('stream', { events, bytes }, { id: call });
+      const fill = 'x'.repeat(bytes);
+      const sent = Array.from({ length: events }, (_, i) => eventOf({ i, fill })).join('');
+      const whole = sent + eventOf({ jsonrpc: '2.0', id: call, result: {} });
+      expect([call, reply.body === whole]).toEqual([call, true]);
+    });
+    await Promise.all(calls);
+    expect(harness.edge.openExchanges).toBe(0);
+  });
+
   it('are refused with 503 while the ring is full, and what was taken is answered', async () => {
     const region = { ringInBytes: 64 * 1024, tables: [{ name: 'test', bytes: 128 }] };
     harness = await Harness.start(testPlan({ shards: 1 }), { region });
