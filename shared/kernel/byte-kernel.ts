@@ -46,13 +46,7 @@ export interface ByteKernel {
     nowMs: number,
   ): number;
   /** See `src/protocol/jsonrpc/shape-outline.ts`. */
-  fitMessage(
-    outline: number,
-    origin: number,
-    start: number,
-    end: number,
-    record: number,
-  ): number;
+  fitMessage(outline: number, origin: number, start: number, end: number, record: number): number;
 }
 
 /** A shared `WebAssembly.Memory`; it can be posted to other threads. */

@@ -246,7 +246,9 @@ export function describeHttpServer(implementation: HttpImplementation): void {
       };
       await socket.send(get('/'));
       await socket.answers();
-      expect([...bytes.bytes]).toEqual([7, 7, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 7]);
+      expect([...bytes.bytes]).toEqual([
+        7, 7, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 7,
+      ]);
     });
   });
 

@@ -365,11 +365,11 @@ describe('an edge that knows heads', () => {
         expect((await ask(socket, text)).status, host).toBe(400);
       }
     }
-    // The Kelvin sign is a `k` in lower case.
+    // The Kelvin sign is a `k` in lower case, and still no other way to write one.
     await harness.edge.applyPlan(testPlan({ number: 2, allowedHosts: ['k.example'] }));
     for (let id = 1; id < 4; id += 1) {
       const kelvin = requestOf(id).replace('localhost:80', '\u00e2\u0084\u00aa.example');
-      expect((await ask(socket, kelvin)).status).toBe(400);
+      expect((await ask(socket, kelvin)).status).toBe(403);
       const plain = requestOf(id).replace('localhost:80', 'K.example');
       expect((await ask(socket, plain)).status).toBe(200);
     }

@@ -342,7 +342,7 @@ describe('an exchange', () => {
   it('may begin in its head, and what is there counts against its credit', () => {
     const bench = new Bench();
     const payload = new Uint8Array(8 + CREDIT_BYTES / 2).fill(0x78);
-    writeReplyHead(payload, 0, 200, REPLY_EVENT_STREAM, 0, 0);
+    writeReplyHead(new ByteRange(payload), 0, 200, REPLY_EVENT_STREAM, 0, 0);
     bench.frame(FRAME_HEAD, 0, 0, payload);
     bench.look();
     expect([bench.http.bytes, bench.creditBytes]).toEqual([CREDIT_BYTES / 2, CREDIT_BYTES / 2]);

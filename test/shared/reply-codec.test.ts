@@ -25,7 +25,14 @@ describe('reply codec', () => {
         (at, status, contentType, values, body) => {
           const block = values.reduce((sum, value) => sum + 4 + value.length, 0);
           const bytes = new Uint8Array(at + 8 + block + body.length + 3);
-          let cursor = writeReplyHead(new ByteRange(bytes), at, status, contentType, values.length, block);
+          let cursor = writeReplyHead(
+            new ByteRange(bytes),
+            at,
+            status,
+            contentType,
+            values.length,
+            block,
+          );
           for (const value of values) {
             cursor = writeHeaderLatin1(bytes, cursor, HEADER_WWW_AUTHENTICATE, null, value);
           }

@@ -133,7 +133,8 @@ export class PlanLimits {
     chosen.sort((a, b) => WIDTH[a.limit.per] - WIDTH[b.limit.per]);
     const known = this.#shared.find(
       ({ rules }) =>
-        rules.length === chosen.length && rules.every((rule, index) => rule === chosen[index]!.rule),
+        rules.length === chosen.length &&
+        rules.every((rule, index) => rule === chosen[index]!.rule),
     );
     if (known !== undefined) return known;
     const applied = {

@@ -253,4 +253,17 @@ describe('reading by memory', () => {
     readers.expectAgreement(Buffer.from(text));
     expect(peekText(text).verdict).toBe(PEEK_OK);
   });
+
+  it('gives its memory back when it is closed', () => {
+    // There is room for some ninety of them at once.
+    for (let round = 0; round < 200; round += 1) {
+      const memo = new PeekMemo(true);
+      const text = Buffer.from(SENDERS[0]!);
+      for (let time = 0; time < 2; time += 1) {
+        expect(memo.peek(text, 0, text.length, new Peek())).toBe(PEEK_OK);
+      }
+      memo.close();
+    }
+    expect(takeBytes(64).buffer).toBe(memory.buffer);
+  });
 });
