@@ -26,6 +26,11 @@ export class ExchangeTable {
     return this.#count;
   }
 
+  /** One exchange is open at most: whoever works for it need not wait for what might join it. */
+  get isQuiet(): boolean {
+    return this.#count <= 1;
+  }
+
   /** A fresh exchange under a number of the edge. */
   open(number: number): Exchange {
     const exchange = this.#pool.pop() ?? this.fresh();

@@ -1,5 +1,6 @@
 import { copyLarge } from '../shared/byte-words.ts';
 import type { Doorbell } from '../shared/doorbell.ts';
+import { turnEnd } from '../src/transport/turn-end.ts';
 import type { RingWriter } from '../shared/ring-writer.ts';
 
 /** In a long turn the reader may start on this many while the rest is written. */
@@ -30,6 +31,7 @@ export class FrameWriter {
   readonly #doorbell: Doorbell;
   readonly #onRing: () => void;
   readonly #onFull: () => void;
+  readonly #isAlone: () => boolean;
   readonly #queue: QueuedFrame[] = [];
   #kind = 0;
   #flags = 0;
@@ -38,13 +40,21 @@ export class FrameWriter {
   #isInRing = false;
   #unrung = 0;
 
-  constructor(ring: RingWriter, doorbell: Doorbell, onRing: () => void, onFull: () => void) {
+  /** @param isAlone whether what is written now is all that there is to be written */
+  constructor(
+    ring: RingWriter,
+    doorbell: Doorbell,
+    onRing: () => void,
+    onFull: () => void,
+    isAlone: () => boolean = () => false,
+  ) {
     this.#ring = ring;
     const { buffer, byteOffset, byteLength } = ring.bytes;
     this.#ringBytes = Buffer.from(buffer, byteOffset, byteLength);
     this.#doorbell = doorbell;
     this.#onRing = onRing;
     this.#onFull = onFull;
+    this.#isAlone = isAlone;
     this.target = this.#ringBytes;
   }
 
@@ -132,11 +142,12 @@ export class FrameWriter {
 
   /**
    * Rings once for all frames of one turn of the event loop: waking a thread is a system call, and
-   * answers of several upstream connections arrive in one turn.
+   * answers of several upstream connections arrive in one turn. What is alone need not wait for them.
    */
   #ringLater(): void {
     this.#unrung += 1;
-    if (this.#unrung === 1) setImmediate(this.#ringNow);
+    if (this.#isAlone()) this.#ringNow();
+    else if (this.#unrung === 1) turnEnd.add(this.#ringNow);
     else if (this.#unrung === FRAMES_PER_RING) this.ring();
   }
 

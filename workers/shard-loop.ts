@@ -15,6 +15,7 @@ import { FRAMES_OFFSET } from '../shared/ring-descriptor.ts';
 import type { FrameHandler } from '../shared/ring-reader.ts';
 import { RingReader } from '../shared/ring-reader.ts';
 import { THREAD_READY, ThreadCell } from '../shared/thread-cell.ts';
+import { turnEnd } from '../src/transport/turn-end.ts';
 import type { Plan } from '../src/config/plan.ts';
 import type { ShardStatus } from '../src/observe/gateway-status.ts';
 import { ERA_MODERN } from '../src/protocol/eras/era.ts';
@@ -34,7 +35,8 @@ const KEEP_ALIVE_MS = 15_000;
 /**
  * A shard's turn: write what waited, read the edge's ring and the peers' rings, park. Sockets and
  * timers run between turns. A turn that read something is followed by another look before parking, so
- * that a busy shard is not woken by system calls.
+ * that a busy shard is not woken by system calls. One that has a single exchange does at once what would wait
+ * for the end of the turn, and parks: with nobody to join it, each step would only make the answer later.
  */
 export class ShardLoop implements FrameHandler {
   readonly #task: ShardTask<Plan>;
@@ -261,7 +263,7 @@ export class ShardLoop implements FrameHandler {
 
   #onTurn(): void {
     if (this.#isStopped) return;
-    const { edgeFrames, counters, peers } = this.#parts;
+    const { edgeFrames, exchanges, counters, peers } = this.#parts;
     counters.add(COUNTERS.TURNS.id);
     if (edgeFrames.queued > 0) edgeFrames.flush();
     peers.flush();
@@ -275,7 +277,9 @@ export class ShardLoop implements FrameHandler {
       if (read > 0 && peer.reader.takeStarved()) peers.writer(shard)?.ring();
     }
     counters.add(COUNTERS.FRAMES_READ.id, frames);
-    if (frames > 0) setImmediate(this.#turn);
+    const { isQuiet } = exchanges;
+    if (frames > 0 && isQuiet) turnEnd.run();
+    if (frames > 0 && !isQuiet) setImmediate(this.#turn);
     else this.#waiter.park();
   }
 

@@ -40,11 +40,11 @@ export class ShardMemory {
     this.edgeDoorbell = new Doorbell(region, layout.doorbells[0] as number);
   }
 
-  /** The ring to the edge. */
-  edgeFrames(): FrameWriter {
+  /** The ring to the edge. @param isAlone see `FrameWriter` */
+  edgeFrames(isAlone: () => boolean): FrameWriter {
     const { layout, shardIndex } = this.#task;
     const offset = layout.ringsOut[0]?.[shardIndex] as number;
-    return this.#writer(offset, layout.ringOutBytes, this.edgeDoorbell);
+    return this.#writer(offset, layout.ringOutBytes, this.edgeDoorbell, isAlone);
   }
 
   /** The ring to another shard; made anew each time that shard joins. */
@@ -55,12 +55,13 @@ export class ShardMemory {
     return this.#writer(offset, layout.ringPeerBytes, bell);
   }
 
-  #writer(offset: number, capacity: number, bell: Doorbell): FrameWriter {
+  #writer(offset: number, capacity: number, bell: Doorbell, isAlone?: () => boolean): FrameWriter {
     return new FrameWriter(
       new RingWriter(this.#task.region, offset, capacity),
       bell,
       () => this.counters.add(COUNTERS.DOORBELLS.id),
       () => this.counters.add(COUNTERS.RING_FULL.id),
+      isAlone,
     );
   }
 }

@@ -89,7 +89,7 @@ export class ShardParts {
     const { counters } = memory;
     this.memory = memory;
     this.counters = counters;
-    this.edgeFrames = memory.edgeFrames();
+    this.edgeFrames = memory.edgeFrames(() => this.exchanges.isQuiet);
     this.edge = new EdgeProxy(this.edgeFrames, (exchange) => this.#onDone(exchange));
     this.replier = new Replier(this.edge, (exchange, code, detail) => {
       counters.add(COUNTERS.REFUSED.id + FAULTS[code].id);

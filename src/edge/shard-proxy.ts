@@ -120,11 +120,12 @@ export class ShardProxy {
   /**
    * Wakes the shard at the end of this event loop turn, after all sockets had theirs: waking costs a
    * system call, and a shard faster than its requests come would sleep and be woken once for each. Some
-   * frames are enough reason not to wait, so that the shard works while the edge still reads.
+   * frames are enough reason not to wait, so that the shard works while the edge still reads. An exchange that
+   * is the only one waits for no others: the way to the end of the turn would be a part of its time.
    */
   #ringSoon(): void {
     this.#unrung += 1;
-    if (this.#unrung >= FRAMES_PER_RING) this.ring();
+    if (this.#unrung >= FRAMES_PER_RING || this.table.openCount === 1) this.ring();
     else if (this.#unrung === 1 && !this.#isRingDue) {
       this.#isRingDue = true;
       setImmediate(this.#ringNow);

@@ -197,3 +197,38 @@ it('a lost shard leaves nothing waiting', () => {
   bench.proxy.release(exchange);
   expect(bench.open(0)).toBeNull();
 });
+
+describe('a shard', () => {
+  class CountedBell extends Doorbell {
+    rings = 0;
+    override ring(): boolean {
+      this.rings += 1;
+      return false;
+    }
+  }
+
+  it('is woken at once for an exchange that is alone, and for others at the end of the turn', async () => {
+    const { region, layout, budget } = new Bench();
+    const bell = new CountedBell(region, layout.doorbells[1]!);
+    const counters = new CounterBlock(region, layout.counters[0]!);
+    const proxy = new ShardProxy(0, bell, budget, counters, layout.ringInBytes);
+    proxy.attach(1, new RingWriter(region, layout.ringsIn[0]![0]!, layout.ringInBytes));
+    const head = new Uint8Array(HEAD_BYTES);
+    const open = (): EdgeExchange =>
+      proxy.tryOpen(new RecordedExchange(), head, HEAD_BYTES, head, 0, 0, null)!;
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+    const first = open();
+    expect(bell.rings).toBe(1);
+    const second = open();
+    const third = open();
+    expect(bell.rings).toBe(1);
+    await turn();
+    expect(bell.rings).toBe(2);
+    for (const exchange of [first, second, third]) proxy.release(exchange);
+    open();
+    expect(bell.rings).toBe(3);
+    await turn();
+    expect(bell.rings).toBe(3);
+  });
+});

@@ -1,10 +1,11 @@
 /**
  * Collects the connections that have something to write in this turn, and writes once the turn's reads
- * are done (`setImmediate` runs right after them). Two things come of that: calls that share a
+ * are done (`turn-end.ts`). Two things come of that: calls that share a
  * connection leave in one write, and a connection whose end or reset came in this turn is known to be
  * gone before a call is written to it, which would leave that call in doubt.
  */
 import type { Clock } from '../../../shared/clock.ts';
+import { turnEnd } from '../turn-end.ts';
 import type { LeanConnection } from './lean-connection.ts';
 import type { RequestWriter } from './request-writer.ts';
 
@@ -30,7 +31,7 @@ export class FlushTurn {
     if (!this.#isDue) {
       this.#isDue = true;
       this.#nowMs = this.#clock.nowMs();
-      setImmediate(this.#run);
+      turnEnd.add(this.#run);
     }
     return this.#nowMs;
   }
