@@ -278,7 +278,7 @@ export class ShardLoop implements FrameHandler {
     }
     counters.add(COUNTERS.FRAMES_READ.id, frames);
     const { isQuiet } = exchanges;
-    if (frames > 0 && isQuiet) turnEnd.run();
+    if (frames > 0 && isQuiet) turnEnd.runEarly();
     if (frames > 0 && !isQuiet) setImmediate(this.#turn);
     else this.#waiter.park();
   }

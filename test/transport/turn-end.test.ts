@@ -19,13 +19,13 @@ describe('the end of a turn', () => {
   it('comes at once where nothing can join, and not a second time', async () => {
     const end = new TurnEnd();
     const done: string[] = [];
-    end.add(() => done.push('one'));
-    end.run();
-    end.run();
-    expect(done).toEqual(['one']);
-    end.add(() => done.push('two'));
+    end.add((isEarly) => done.push(`one ${isEarly}`));
+    end.runEarly();
+    end.runEarly();
+    expect(done).toEqual(['one true']);
+    end.add((isEarly) => done.push(`two ${isEarly}`));
     await turn();
-    expect(done).toEqual(['one', 'two']);
+    expect(done).toEqual(['one true', 'two false']);
   });
 
   it('leaves what a task puts off to the next one', async () => {
@@ -36,7 +36,7 @@ describe('the end of a turn', () => {
       if (done.length < 3) end.add(again);
     };
     end.add(again);
-    end.run();
+    end.runEarly();
     expect(done).toEqual([0]);
     await turn();
     await turn();

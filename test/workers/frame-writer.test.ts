@@ -58,7 +58,7 @@ describe('the reader of a ring', () => {
   it('is woken when the end of the turn is brought forward', () => {
     const bench = new Bench();
     bench.write();
-    turnEnd.run();
+    turnEnd.runEarly();
     expect(bench.bell.rings).toBe(1);
   });
 
@@ -66,6 +66,6 @@ describe('the reader of a ring', () => {
     const bench = new Bench();
     for (let frame = 0; frame < 16; frame += 1) bench.write();
     expect(bench.bell.rings).toBe(1);
-    turnEnd.run();
+    turnEnd.runEarly();
   });
 });

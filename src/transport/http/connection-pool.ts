@@ -88,6 +88,7 @@ export class ConnectionPool {
       const offeredMs = connection.keepAliveSeconds * 1000;
       keepMs = Math.min(keepMs, offeredMs - Math.min(KEEP_ALIVE_MARGIN_MS, offeredMs / 2));
     }
+    connection.restedMs = now;
     connection.idleUntilMs = now + keepMs;
     this.idle.push(connection);
   }

@@ -5,14 +5,17 @@
  * gone before a call is written to it, which would leave that call in doubt.
  */
 import type { Clock } from '../../../shared/clock.ts';
-import { turnEnd } from '../turn-end.ts';
+import { turnEnd, type TurnTask } from '../turn-end.ts';
 import type { LeanConnection } from './lean-connection.ts';
 import type { RequestWriter } from './request-writer.ts';
+
+/** A connection that has been idle for less is hardly about to be closed. */
+const FRESH_MS = 1000;
 
 export class FlushTurn {
   readonly #writer: RequestWriter;
   readonly #clock: Clock;
-  readonly #run: () => void;
+  readonly #run: TurnTask;
   /** What is marked, linked by `nextDirty`: no array to empty and fill each turn. */
   #first: LeanConnection | null = null;
   #last: LeanConnection | null = null;
@@ -23,7 +26,7 @@ export class FlushTurn {
   constructor(writer: RequestWriter, clock: Clock) {
     this.#writer = writer;
     this.#clock = clock;
-    this.#run = () => this.#flush();
+    this.#run = (isEarly) => this.#flush(isEarly);
   }
 
   /** The time of this turn: reading the clock costs as much as the rest of a call's bookkeeping. */
@@ -46,7 +49,7 @@ export class FlushTurn {
     this.nowMs();
   }
 
-  #flush(): void {
+  #flush(isEarly: boolean): void {
     this.#isDue = false;
     const nowMs = this.#nowMs;
     let connection = this.#first;
@@ -56,6 +59,12 @@ export class FlushTurn {
       const next: LeanConnection | null = connection.nextDirty;
       connection.nextDirty = null;
       connection.isDirty = false;
+      // Upstreams close what has been idle for seconds: whether this one did is known at the end of the turn.
+      if (isEarly && nowMs - connection.restedMs > FRESH_MS) {
+        this.mark(connection);
+        connection = next;
+        continue;
+      }
       connection.flush(this.#writer, nowMs);
       if (connection.isResuming) {
         connection.isResuming = false;

@@ -71,6 +71,8 @@ export class LeanConnection {
   /** A paused response is to be read on at the next flush. */
   isResuming = false;
   connectDeadlineMs = Infinity;
+  /** When it became idle last. */
+  restedMs = 0;
   /** Meaningful while the connection is idle. */
   idleUntilMs = Infinity;
   /** What the last response said of `Keep-Alive: timeout=`; -1 for nothing. */

@@ -13,6 +13,7 @@ import {
 } from '../../../src/transport/http/http-client.ts';
 import { DeadlineTimer } from '../../../src/transport/http/deadline-timer.ts';
 import { LeanHttpClient } from '../../../src/transport/http/lean-http-client.ts';
+import { turnEnd } from '../../../src/transport/turn-end.ts';
 import { Bench, CLOCK, CHUNKED } from '../../support/http-bench.ts';
 import { answer, requestBytes, sendProbe, turn } from '../../support/http-probe.ts';
 import type { RawRequest, RawServer } from '../../support/raw-server.ts';
@@ -43,6 +44,32 @@ describe('connections of the lean client', () => {
     expect(await connectionsAfter('keep-alive: timeout=1\r\n', 500)).toBe(2);
     expect(await connectionsAfter('keep-alive: timeout=0\r\n', 0)).toBe(2);
     expect(await connectionsAfter('keep-alive: timeout=99\r\n', 3999)).toBe(1);
+  });
+
+  it('is written to before the end of a turn only if it was used lately', async () => {
+    let now = 5000;
+    const server = await bench.fixed(answer('ok'));
+    const clock = { nowMs: () => now, wallMs: () => 0 };
+    const counters = new HttpClientCounters();
+    const client = bench.client(server.url, { clock, counters, idleTimeoutMs: 4000 });
+    const writesAfter = async (idleMs: number): Promise<number[]> => {
+      await sendProbe(client, server.url, { timeoutMs: 0 }).outcome;
+      await turn();
+      now += idleMs;
+      const before = counters.writes;
+      const probe = sendProbe(client, server.url, { timeoutMs: 0 });
+      const writes = [counters.writes - before];
+      turnEnd.runEarly();
+      writes.push(counters.writes - before);
+      await turn();
+      writes.push(counters.writes - before);
+      await probe.outcome;
+      await turn();
+      return writes;
+    };
+    expect(await writesAfter(1000)).toEqual([0, 1, 1]);
+    expect(await writesAfter(1001)).toEqual([0, 0, 1]);
+    expect(server.connections.length).toBe(1);
   });
 
   it('closes idle connections by itself', async () => {
