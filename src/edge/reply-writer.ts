@@ -80,9 +80,12 @@ export class ReplyWriter implements FrameHandler {
 
   /** Handles up to `framesMax` frames of the shard's ring; all that they say has left when this returns. */
   read(reader: RingReader, framesMax: number): number {
-    const frames = reader.read(this, framesMax);
-    if (this.#held !== null) this.#sendHeld(this.#held);
-    return frames;
+    try {
+      return reader.read(this, framesMax);
+    } finally {
+      // Also where the ring of a dead shard is broken: what stays held back would be in the way of all others.
+      if (this.#held !== null) this.#sendHeld(this.#held);
+    }
   }
 
   /** From the reader. */

@@ -19,6 +19,7 @@ import {
 import { CREDIT_BYTES } from '../../shared/limits.ts';
 import { createRegion, layoutRegion } from '../../shared/region-descriptor.ts';
 import { REPLY_EVENT_STREAM, REPLY_JSON, writeReplyHead } from '../../shared/reply-codec.ts';
+import { TAIL_OFFSET } from '../../shared/ring-descriptor.ts';
 import { RingReader } from '../../shared/ring-reader.ts';
 import { RingWriter } from '../../shared/ring-writer.ts';
 import { BodyBudget } from '../../src/edge/body-budget.ts';
@@ -92,6 +93,12 @@ class Bench {
     write();
     this.#isInTurn = false;
     this.writer.read(this.#outReader, 1000);
+  }
+
+  /** As a shard leaves its ring that goes mad and dies. */
+  breakRing(): void {
+    const tail = new Int32Array(this.region, this.layout.ringsOut[0]![0]! + TAIL_OFFSET, 1);
+    tail[0]! += 16;
   }
 
   /** What the shard was sent since the last look. */
@@ -339,6 +346,23 @@ describe('a client whose socket stays full', () => {
 });
 
 describe('an exchange', () => {
+  it("gets what came before its ring broke, and is in nobody else's way", () => {
+    const bench = new Bench();
+    const other = new RecordedExchange();
+    const next = bench.open(other);
+    const breakDown = (): void =>
+      bench.turn(() => {
+        bench.head(REPLY_EVENT_STREAM);
+        bench.text('an event');
+        bench.breakRing();
+      });
+    expect(breakDown).toThrow('frame length is in bounds');
+    expect(bench.http.sent.join('')).toContain('an event');
+    bench.writer.failAll('SHARD_LOST');
+    expect(next.http).toBeNull();
+    expect(other.text).toContain('"error"');
+  });
+
   it('may begin in its head, and what is there counts against its credit', () => {
     const bench = new Bench();
     const payload = new Uint8Array(8 + CREDIT_BYTES / 2).fill(0x78);
