@@ -148,6 +148,24 @@ describe('introspection (RFC 7662)', () => {
     expect(as.requests).toHaveLength(1);
   });
 
+  it('asks once also when a call comes between the answer and those who wait for it', async () => {
+    const book = new FetchBook(() => Promise.resolve(jsonAnswer(TOKENS['good'])));
+    const config = {
+      upstreams: { math: { http: { url: 'http://127.0.0.1:1/mcp' } } },
+      auth: { methods: [introspection()('https://as.test')] },
+    };
+    const rig = new AuthRig(planOf(config as Parameters<typeof planOf>[0]).auth, book.fetch);
+    const first = settledName(rig.bearer('good'));
+    // The answer is read in promise jobs, who waits hears of it in a later turn.
+    for (let job = 0; job < 20; job += 1) await Promise.resolve();
+    expect(book.requests).toHaveLength(1);
+    const late = rig.bearer('good');
+    expect(late.kind).toBe(AUTH_PENDING);
+    expect([await settledName(late), await first]).toEqual(['alice/cli', 'alice/cli']);
+    expect(nameOf(rig.bearer('good'))).toBe('alice/cli');
+    expect(book.requests).toHaveLength(1);
+  });
+
   it('leaves tokens of JWT form alone unless told otherwise', async () => {
     const { rig, server: as } = await gateway(introspection(), server);
     expect(nameOf(rig.bearer(mint()))).toBe('CREDENTIAL_INVALID');

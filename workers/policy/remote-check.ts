@@ -155,9 +155,16 @@ export class RemoteCheck implements AuthMethod {
     return REFUSED_INVALID;
   }
 
+  /**
+   * Who waits is told in a later turn, and an accepted token is remembered when the first one is. Until then
+   * the flight is joined as before, or the token would be asked about once more.
+   */
   #land(flight: Flight, verdict: Accepted | AuthRefusal): void {
-    this.#flights.delete(flight.name);
-    releaseInTurns(flight.waiters, (waiter) => waiter.settle(verdict));
+    if (flight.waiters.length === 0) this.#flights.delete(flight.name);
+    releaseInTurns(flight.waiters, (waiter) => {
+      if (this.#flights.get(flight.name) === flight) this.#flights.delete(flight.name);
+      waiter.settle(verdict);
+    });
   }
 }
 
