@@ -5,6 +5,8 @@
  * Where a thread has one thing to do at all, nothing will come to join it, and the way to the end of the turn
  * is a part of the answer's time: `runEarly` does at once what was put off.
  */
+
+/** @param isEarly sockets may have something to say that the end of the turn would have known */
 export type TurnTask = (isEarly: boolean) => void;
 
 export class TurnEnd {

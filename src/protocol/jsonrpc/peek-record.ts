@@ -164,7 +164,7 @@ export const PEEK_FIELDS = [
 export type PeekField = (typeof PEEK_FIELDS)[number];
 
 /** Members before this one are numbers; from it on they are places, and -1 stands for none. */
-const FIRST_PLACE = 4;
+export const PEEK_FIRST_PLACE = 4;
 
 export const PEEK_WORDS: number = PEEK_FIELDS.length;
 
@@ -186,8 +186,8 @@ class PeekMemory {
   /** Forgets the message before. */
   reset(): void {
     const { words } = this;
-    for (let word = 0; word < FIRST_PLACE; word += 1) words[word] = 0;
-    for (let word = FIRST_PLACE; word < PEEK_WORDS; word += 1) words[word] = -1;
+    for (let word = 0; word < PEEK_FIRST_PLACE; word += 1) words[word] = 0;
+    for (let word = PEEK_FIRST_PLACE; word < PEEK_WORDS; word += 1) words[word] = -1;
   }
 }
 

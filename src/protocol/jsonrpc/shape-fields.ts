@@ -2,7 +2,14 @@
  * What a message shape fills a record with: the record of the message that was learned from, and for each
  * place in it the literal by which it moves. Only members that are listed here, for requests and for results.
  */
-import { KIND_REQUEST, PEEK_FIELDS, PEEK_WORDS, type Peek, type PeekField } from './peek-record.ts';
+import {
+  KIND_REQUEST,
+  PEEK_FIELDS,
+  PEEK_FIRST_PLACE,
+  PEEK_WORDS,
+  type Peek,
+  type PeekField,
+} from './peek-record.ts';
 
 /** Literals of a shape at most. */
 export const SEGMENTS_MAX = 16;
@@ -69,9 +76,6 @@ const RESPONSE_FIELDS = [
 /** The longer of the two lists. */
 export const FILLED_MAX: number = REQUEST_FIELDS.length;
 
-/** Members that are no places. */
-const CONSTANT_FIELDS: readonly PeekField[] = ['kind', 'hasLineBreak', 'methodId', 'isError'];
-
 export class FilledFields {
   /** All that the record holds is filled in, and stands in literals or at their ends. */
   readonly isWhole: boolean;
@@ -85,7 +89,7 @@ export class FilledFields {
     const listed: readonly PeekField[] =
       record.kind === KIND_REQUEST ? REQUEST_FIELDS : RESPONSE_FIELDS;
     const places = PEEK_FIELDS.filter(
-      (field) => !CONSTANT_FIELDS.includes(field) && record[field] >= 0,
+      (field, word) => word >= PEEK_FIRST_PLACE && record[field] >= 0,
     );
     const segments = places.map((field) =>
       ends.findIndex((end, index) => record[field] >= starts[index]! && record[field] <= end),

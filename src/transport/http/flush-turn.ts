@@ -1,8 +1,8 @@
 /**
  * Collects the connections that have something to write in this turn, and writes once the turn's reads
- * are done (`turn-end.ts`). Two things come of that: calls that share a
- * connection leave in one write, and a connection whose end or reset came in this turn is known to be
- * gone before a call is written to it, which would leave that call in doubt.
+ * are done (`turn-end.ts`). Two things come of that: calls that share a connection leave in one write, and a
+ * connection whose end or reset came in this turn is known to be gone before a call is written to it, which
+ * would leave that call in doubt.
  */
 import type { Clock } from '../../../shared/clock.ts';
 import { turnEnd, type TurnTask } from '../turn-end.ts';
