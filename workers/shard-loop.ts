@@ -267,7 +267,8 @@ export class ShardLoop implements FrameHandler {
     counters.add(COUNTERS.TURNS.id);
     if (edgeFrames.queued > 0) edgeFrames.flush();
     peers.flush();
-    let frames = this.#readEdge();
+    const fromEdge = this.#readEdge();
+    let frames = fromEdge;
     if (frames > 0 && this.#reader.takeStarved()) this.#parts.memory.edgeDoorbell.ring();
     for (let shard = 0; shard < this.#peers.length; shard += 1) {
       const peer = this.#peers[shard];
@@ -277,9 +278,10 @@ export class ShardLoop implements FrameHandler {
       if (read > 0 && peer.reader.takeStarved()) peers.writer(shard)?.ring();
     }
     counters.add(COUNTERS.FRAMES_READ.id, frames);
-    const { isQuiet } = exchanges;
-    if (frames > 0 && isQuiet) turnEnd.runEarly();
-    if (frames > 0 && !isQuiet) setImmediate(this.#turn);
+    // What peers send is of their exchanges, which may be many.
+    const isAlone = frames === 1 && fromEdge === 1 && exchanges.isQuiet;
+    if (isAlone) turnEnd.runEarly();
+    if (frames > 0 && !isAlone) setImmediate(this.#turn);
     else this.#waiter.park();
   }
 
